@@ -1,0 +1,31 @@
+"""Taskdeck's library: open a task store, read it, and move its tasks by audited transitions.
+
+>>> from taskdeck_store import Action, command, open_store
+>>> store = open_store("tasks.db")
+>>> outcome, = store.apply([command("t-1", Action.START, actor="worker-1")])
+"""
+
+from taskdeck_store.address import create_store, open_store
+from taskdeck_store.contract import Fault, Order, Outcome, Store, StoreError
+from taskdeck_store.machine import TABLE, Code, Command, Refusal, command
+from taskdeck_store.values import Action, Card, Event, State, Task
+
+__all__ = [
+    "TABLE",
+    "Action",
+    "Card",
+    "Code",
+    "Command",
+    "Event",
+    "Fault",
+    "Order",
+    "Outcome",
+    "Refusal",
+    "State",
+    "Store",
+    "StoreError",
+    "Task",
+    "command",
+    "create_store",
+    "open_store",
+]

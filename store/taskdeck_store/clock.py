@@ -1,0 +1,48 @@
+"""Moments as text: the one place where wall-clock time enters, and where a time's format is known."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
+
+from taskdeck_store.values import Time
+
+Clock: TypeAlias = Callable[[], Time]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+def utc_now() -> Time:
+    """Return this moment, to the microsecond."""
+    return from_microseconds(time.time_ns() // 1000)
+
+
+def from_microseconds(microseconds: int) -> Time:
+    """Return the moment so many microseconds after 1970-01-01T00:00Z."""
+    return (_EPOCH + timedelta(microseconds=microseconds)).strftime(_FORMAT)
+
+
+def to_seconds(moment: Time) -> float:
+    """Return the seconds from 1970-01-01T00:00Z to the moment. Raises ValueError when it is not ISO 8601."""
+    parsed = datetime.fromisoformat(moment)
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+
+
+def plus(moment: Time, seconds: float) -> Time:
+    """Return the moment so many seconds later (or earlier, when negative)."""
+    return (datetime.fromisoformat(moment) + timedelta(seconds=seconds)).astimezone(UTC).strftime(_FORMAT)
+
+
+def normalised(moment: str) -> Time | None:
+    """Return any ISO 8601 moment in Taskdeck's form, a naive one taken as UTC; None when it is not one."""
+    try:
+        parsed = datetime.fromisoformat(moment)
+    except ValueError:
+        return None
+    try:
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC).strftime(_FORMAT)
+    except OverflowError:
+        return None

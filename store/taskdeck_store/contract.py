@@ -1,0 +1,194 @@
+"""The store contract: what every backend promises, and the values that cross it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+from msgspec import Struct
+
+from taskdeck_store.machine import Command, Refusal
+from taskdeck_store.query.terms import EVERYTHING, Query
+from taskdeck_store.values import Card, Event, State, Task, Time
+
+
+class Fault(StrEnum):
+    """What kind of trouble a store is in."""
+
+    MISSING = "missing"
+    FOREIGN = "foreign"
+    NEWER = "newer"
+    DAMAGED = "damaged"
+    BUSY = "busy"
+    READ_ONLY = "read_only"
+    UNREADABLE = "unreadable"
+    UNWRITABLE = "unwritable"
+    EXISTS = "exists"
+
+
+class StoreError(Exception):
+    """The store as a whole could not be read or written.
+
+    `message` names what, where and what to do, in one line without control characters.
+    """
+
+    def __init__(self, fault: Fault, message: str) -> None:
+        super().__init__(message)
+        self.fault = fault
+        self.message = message
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What became of one command.
+
+    Applied: `event` is its record, `task` the task after it. Refused: `refusal` says why, `task` is the task as it
+    stands now (None: there is none). `repeated` says that the operation had been applied before. In a refused
+    all-or-nothing `apply`, commands that were fine themselves have neither event nor refusal.
+    """
+
+    command: Command
+    task: Task | None
+    event: Event | None = None
+    refusal: Refusal | None = None
+    repeated: bool = False
+
+
+class Order(StrEnum):
+    """How the cards of a column are sorted; ties by id, in the same direction."""
+
+    PRIORITY = "priority"
+    OLDEST = "oldest"
+    NEWEST = "newest"
+
+
+Key: TypeAlias = tuple[int | str, ...]
+"""A place in an order: (priority, state_since, id) or (state_since, id); a missing time is ''."""
+
+
+def key(card: Card | Task, order: Order) -> Key:
+    """Return the place of a card in an order. Under NEWEST, places run downwards."""
+    since = card.state_since or ""
+    return (card.priority, since, card.id) if order is Order.PRIORITY else (since, card.id)
+
+
+class Tally(Struct, frozen=True):
+    """How many tasks there are in a state, and since when the oldest of them is in it."""
+
+    count: int = 0
+    oldest: Time | None = None
+
+
+class Window(Struct, frozen=True, kw_only=True):
+    """A run of a column's cards: `cards[0]` is the `first`-th of its column, counted from 0."""
+
+    state: State
+    first: int
+    cards: tuple[Card, ...]
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """One committed change, as light as a feed needs it; the fields are those of `Event`.
+
+    `seq` is 0 for a change that a store without an audit log noticed but could not record.
+    """
+
+    seq: int
+    task_id: str
+    at: Time
+    actor: str
+    action: str
+    from_state: State | None
+    to_state: State | None
+    note: str | None
+
+
+class Changes(Struct, frozen=True, kw_only=True):
+    """What was committed since a cursor.
+
+    `complete` is False where not all of it is told (too much, or the store was replaced): read anew.
+    """
+
+    cursor: str
+    changes: tuple[Change, ...] = ()
+    complete: bool = True
+
+
+class Stop(Protocol):
+    """What ends a wait early: a `threading.Event`, say."""
+
+    def is_set(self) -> bool:
+        """Tell whether to stop."""
+
+
+class Store(Protocol):
+    """A place where tasks live. A handle serves one thread; `wait` alone may run in another.
+
+    Every method raises StoreError when the store as a whole cannot do it.
+    """
+
+    @property
+    def address(self) -> str:
+        """Where it is, as the user gave it."""
+
+    @property
+    def kind(self) -> str:
+        """The backend's name for people: ``SQLite``, ``JSON``."""
+
+    @property
+    def read_only(self) -> bool:
+        """Whether `apply` refuses everything."""
+
+    @property
+    def audited(self) -> bool:
+        """Whether the store has an audit log by now."""
+
+    def apply(self, commands: Sequence[Command], *, whole: bool = False) -> tuple[Outcome, ...]:
+        """Commit all the commands that are legal in one atomic, durable commit; an outcome for each, in order.
+
+        With `whole`, one refusal refuses all. When this returns, what was applied survives kill -9 and power loss.
+        """
+
+    def reading(self, *, latest: bool = True) -> AbstractContextManager[None]:
+        """Make all reads inside see one and the same commit: the latest, or without `latest` the last good look,
+        whatever the store's file is like by now.
+        """
+
+    def counts(self, query: Query = EVERYTHING) -> Mapping[State, Tally]:
+        """Return the tally of every state."""
+
+    def window(
+        self,
+        state: State,
+        order: Order,
+        *,
+        start: int | Key = 0,
+        before: int = 0,
+        limit: int = 100,
+        query: Query = EVERYTHING,
+    ) -> Window:
+        """Return `limit` cards from a rank or a place on (a place need not be taken), and up to `before` ahead."""
+
+    def get(self, task_id: str) -> Task | None:
+        """Return a task, or None."""
+
+    def tasks(self, query: Query = EVERYTHING, *, limit: int | None = None) -> Sequence[Task]:
+        """Return whole tasks: by state in the board's order, then by priority, state_since and id."""
+
+    def ids(self, query: Query = EVERYTHING) -> Sequence[tuple[str, str]]:
+        """Return id and version of every task that matches, in the order of `tasks`."""
+
+    def events(
+        self, task_id: str | None = None, *, after: int = 0, limit: int | None = None, newest: bool = False
+    ) -> Sequence[Event]:
+        """Return events with a greater `seq` than `after`, in order of `seq`; with `newest`, the last `limit`."""
+
+    def changes(self, cursor: str | None = None, *, limit: int = 2_000) -> Changes:
+        """Return what was committed since the cursor of an earlier call; with None, only the cursor of now."""
+
+    def wait(self, timeout: float, stop: Stop | None = None) -> bool:
+        """Sleep until something may have changed (True), or for `timeout` seconds, or until stopped (False)."""
+
+    def close(self) -> None:
+        """Let go of files and locks."""

@@ -1,0 +1,57 @@
+"""JSON values to text and back, strict where the standard is and lossless where a common decoder is not."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from taskdeck_store.values import Json
+
+
+def decode(text: str | bytes) -> Json:
+    """Return the value of a JSON text. Lone surrogates and numbers of any length are kept.
+
+    Raises ValueError, naming line and column where the text says, for anything that is not JSON: NaN, infinities
+    and numbers that overflow to one included.
+    """
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _decode_slowly(text)
+
+
+def encode(value: Json) -> str:
+    """Return the compact JSON text of a value.
+
+    Raises ValueError when the value holds what JSON cannot say (NaN, an infinity, an object that is no JSON value).
+    """
+    import json
+
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (TypeError, RecursionError) as error:
+        raise ValueError(f"not a JSON value: {error}") from error
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return text
+
+
+def _decode_slowly(text: str | bytes) -> Json:
+    import json
+
+    def refuse(name: str) -> Json:
+        raise ValueError(f"{name} is not JSON; write null or a number")
+
+    def finite(digits: str) -> float:
+        number = float(digits)
+        if math.isinf(number):
+            raise ValueError(f"the number {digits[:40]} is too large")
+        return number
+
+    try:
+        return json.loads(text, parse_constant=refuse, parse_float=finite)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error

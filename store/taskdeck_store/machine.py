@@ -1,0 +1,394 @@
+"""The state machine: the transition table as data, and one pure function that applies it.
+
+Everything that says what a key, a command or an outside program may do to a task is made from `TABLE`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from taskdeck_store.values import Action, Json, State, Task, Time
+
+
+class Rule(Struct, frozen=True, kw_only=True):
+    """One row of the table: what an action does, and from where.
+
+    `target` is None when the state stays. `again` says that the task goes back to the queue, so attempts + 1.
+    `takes` names the fields a command may set with this action.
+    """
+
+    action: Action
+    sources: tuple[State, ...]
+    target: State | None
+    summary: str
+    again: bool = False
+    note_required: bool = False
+    takes: tuple[str, ...] = ()
+
+
+_ALL = tuple(State)
+EDITABLE = ("title", "description", "priority", "tags", "data", "max_attempts")
+
+TABLE: tuple[Rule, ...] = (
+    Rule(
+        action=Action.START,
+        sources=(State.PENDING,),
+        target=State.IN_PROGRESS,
+        summary="take a task from the queue and begin its work",
+        takes=("owner", "lease_until"),
+    ),
+    Rule(
+        action=Action.SUBMIT,
+        sources=(State.IN_PROGRESS,),
+        target=State.REVIEW,
+        summary="hand in the result for review",
+        takes=("result",),
+    ),
+    Rule(
+        action=Action.APPROVE,
+        sources=(State.REVIEW,),
+        target=State.COMPLETED,
+        summary="accept the result; the task is done",
+    ),
+    Rule(
+        action=Action.REJECT,
+        sources=(State.REVIEW,),
+        target=State.PENDING,
+        summary="send the result back to the queue, with the reason",
+        again=True,
+        note_required=True,
+    ),
+    Rule(
+        action=Action.FAIL,
+        sources=(State.PENDING, State.IN_PROGRESS, State.REVIEW),
+        target=State.FAILED,
+        summary="give the task up, with the error",
+        takes=("error",),
+    ),
+    Rule(
+        action=Action.RETRY,
+        sources=(State.FAILED,),
+        target=State.PENDING,
+        summary="put a failed task back in the queue",
+        again=True,
+    ),
+    Rule(
+        action=Action.RELEASE,
+        sources=(State.IN_PROGRESS,),
+        target=State.PENDING,
+        summary="give a started task back to the queue",
+        again=True,
+    ),
+    Rule(
+        action=Action.ADD,
+        sources=(),
+        target=State.PENDING,
+        summary="put a new task in the queue",
+        takes=EDITABLE,
+    ),
+    Rule(
+        action=Action.EDIT,
+        sources=_ALL,
+        target=None,
+        summary="change what the task says",
+        takes=EDITABLE,
+    ),
+)
+
+RULES: Mapping[Action, Rule] = {rule.action: rule for rule in TABLE}
+
+STEP: Mapping[State, Action] = {
+    State.PENDING: Action.START,
+    State.IN_PROGRESS: Action.SUBMIT,
+    State.REVIEW: Action.APPROVE,
+}
+"""The next forward action of each state that has one."""
+
+TITLE_LIMIT = 2_000
+ID_LIMIT = 200
+WHOLE_LIMIT = 10**9
+"""The largest magnitude of priority, attempts and max_attempts."""
+
+_SAFE_ID = re.compile(r"[A-Za-z0-9._~-]+")
+
+
+class Code(StrEnum):
+    """Why a command was refused."""
+
+    ILLEGAL = "illegal"
+    CONFLICT = "conflict"
+    NOT_FOUND = "not_found"
+    READ_ONLY = "read_only"
+    INVALID = "invalid"
+
+
+class Refusal(Struct, frozen=True, kw_only=True):
+    """A refused command: the reason for programs and the sentence for people."""
+
+    code: Code
+    message: str
+
+
+class Command(Struct, frozen=True, kw_only=True):
+    """The intent to move or change one task.
+
+    `expect` is the version its sender saw; None asks for no comparison. `operation` is unique to this intent, so
+    that a repeat after a crash is told "already done". `group` joins the commands of one bulk action.
+    """
+
+    task_id: str
+    action: Action
+    actor: str
+    operation: str
+    note: str | None = None
+    fields: Mapping[str, Json] = {}
+    expect: str | None = None
+    group: str | None = None
+
+
+def command(
+    task_id: str,
+    action: Action,
+    *,
+    actor: str,
+    note: str | None = None,
+    expect: str | None = None,
+    group: str | None = None,
+    operation: str | None = None,
+    **fields: Json,
+) -> Command:
+    """Return a command, with a new operation id unless one is given."""
+    return Command(
+        task_id=task_id,
+        action=action,
+        actor=actor,
+        operation=operation or new_operation(),
+        note=note,
+        fields=fields,
+        expect=expect,
+        group=group,
+    )
+
+
+def new_operation() -> str:
+    """Return an operation id (or a group's) that nobody else has: 128 random bits as hex."""
+    return os.urandom(16).hex()
+
+
+class Transition(Struct, frozen=True, kw_only=True):
+    """A legal move worked out: the task after it (its version not yet given), and what changed."""
+
+    task: Task
+    from_state: State | None
+    to_state: State
+    changes: dict[str, tuple[Json, Json]]
+
+
+_RECORDED = (
+    *EDITABLE,
+    "result",
+    "error",
+    "attempts",
+    "owner",
+    "lease_until",
+)
+
+
+def transition(task: Task | None, command: Command, at: Time) -> Transition | Refusal:
+    """Apply a command to the task as it stands (None: there is none) at a moment, or say why not.
+
+    The store compares versions; this compares states and values.
+    """
+    rule = RULES[command.action]
+    wrong = _wrong_input(rule, command)
+    if wrong is not None:
+        return wrong
+    if rule.action is Action.ADD:
+        if task is not None:
+            message = f"{command.task_id} already exists ({said(task.state)}); choose another id"
+            return Refusal(code=Code.INVALID, message=message)
+        return _added(command, at)
+    if task is None:
+        return missing(command.task_id)
+    if task.state not in rule.sources:
+        return Refusal(code=Code.ILLEGAL, message=why_illegal(task.id, rule.action, task.state))
+    return _moved(task, rule, command, at)
+
+
+def actions_from(state: State) -> tuple[Action, ...]:
+    """Return the actions that move a task out of a state, in the table's order."""
+    return tuple(rule.action for rule in TABLE if state in rule.sources and rule.target is not None)
+
+
+def action_between(before: State, after: State) -> Action | None:
+    """Return the action whose move leads from one state to another; None when the table has none."""
+    if before is after:
+        return Action.EDIT
+    return next((r.action for r in TABLE if before in r.sources and r.target is after), None)
+
+
+def why_illegal(task_id: str, action: Action, state: State) -> str:
+    """Return the table's reason why an action cannot be done in a state."""
+    sources = _listed([said(source) for source in RULES[action].sources])
+    return f"cannot {action} {task_id}: it is {said(state)}, and {action} takes a task in {sources}; {_offer(state)}"
+
+
+def why_no_move(before: State, after: State) -> str:
+    """Return the table's reason why no action leads from one state to another."""
+    return f"no action moves a task from {said(before)} to {said(after)}; {_offer(before)}"
+
+
+def missing(task_id: str) -> Refusal:
+    """Return the refusal of a command whose task is not in the store."""
+    return Refusal(code=Code.NOT_FOUND, message=f"no task {task_id} in this store")
+
+
+def said(state: State) -> str:
+    """Return a state as a person reads it."""
+    return state.replace("_", " ")
+
+
+def changed(before: Task | None, after: Task) -> dict[str, tuple[Json, Json]]:
+    """Return the recorded fields in which two versions of a task differ: name → before and after."""
+    changes: dict[str, tuple[Json, Json]] = {}
+    for name in _RECORDED:
+        old = getattr(before, name) if before is not None else None
+        new = getattr(after, name)
+        if before is None and new in (None, (), ""):
+            continue
+        if not same(old, new):
+            changes[name] = (plain(old), plain(new))
+    return changes
+
+
+def same(one: Json, other: Json) -> bool:
+    """Tell whether two JSON values are the same to a reader of JSON: true is not 1, and 1 is not 1.0."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)
+
+
+def plain(value: Json) -> Json:
+    """Return a field's value as JSON has it: a list for a tuple."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def wrong_id(task_id: str) -> str | None:
+    """Return what is wrong with a task id, or None."""
+    if not task_id:
+        return "a task id cannot be empty"
+    if len(task_id) > ID_LIMIT:
+        return f"a task id has at most {ID_LIMIT} characters, this one {len(task_id):,}"
+    if not _SAFE_ID.fullmatch(task_id):
+        bad = next(character for character in task_id if not _SAFE_ID.fullmatch(character))
+        return f"a task id takes letters, digits and . _ ~ - (it goes into URIs); {task_id[:60]!r} has {bad!r}"
+    return None
+
+
+def wrong_field(name: str, value: Json) -> str | None:
+    """Return what is wrong with a value for a task's field, or None."""
+    if name == "title":
+        return _wrong_title(value)
+    if name in ("priority", "max_attempts", "attempts"):
+        if type(value) is not int:
+            return f"{name} must be a whole number, not {_shown(value)}"
+        lowest = -WHOLE_LIMIT if name == "priority" else 0
+        if not lowest <= value <= WHOLE_LIMIT:
+            return f"{name} must lie between {lowest:,} and {WHOLE_LIMIT:,}"
+    if name == "tags" and not (isinstance(value, list | tuple) and all(type(tag) is str for tag in value)):
+        return f"tags must be a list of texts, not {_shown(value)}"
+    if name in ("description", "error") and type(value) is not str and not (name == "error" and value is None):
+        return f"{name} must be text, not {_shown(value)}"
+    if name in ("owner", "lease_until") and value is not None and type(value) is not str:
+        return f"{name} must be text, not {_shown(value)}"
+    return None
+
+
+def _wrong_title(value: Json) -> str | None:
+    if type(value) is not str:
+        return f"a title must be text, not {_shown(value)}"
+    if not value.strip():
+        return "a title cannot be empty"
+    if len(value) > TITLE_LIMIT:
+        return f"a title has at most {TITLE_LIMIT:,} characters, this one {len(value):,}; use the description"
+    return None
+
+
+def _wrong_input(rule: Rule, command: Command) -> Refusal | None:
+    def invalid(message: str) -> Refusal:
+        return Refusal(code=Code.INVALID, message=f"cannot {rule.action} {command.task_id[:ID_LIMIT]}: {message}")
+
+    wrong = wrong_id(command.task_id) if rule.action is Action.ADD else None
+    if wrong is not None:
+        return Refusal(code=Code.INVALID, message=wrong)
+    if rule.note_required and not (command.note and command.note.strip()):
+        return invalid("a note that says why is required")
+    if rule.action is Action.ADD and "title" not in command.fields:
+        return invalid("a title is required")
+    if rule.action is Action.EDIT and not command.fields:
+        return invalid("nothing to change was given")
+    for name, value in command.fields.items():
+        if name not in rule.takes:
+            return invalid(f"{rule.action} does not set {name}; it sets {_listed(list(rule.takes)) or 'nothing'}")
+        problem = wrong_field(name, value)
+        if problem is not None:
+            return invalid(problem)
+    return None
+
+
+def _added(command: Command, at: Time) -> Transition:
+    values = _values(command)
+    task = Task(id=command.task_id, created_at=at, updated_at=at, state_since=at, **values)
+    return Transition(task=task, from_state=None, to_state=State.PENDING, changes=changed(None, task))
+
+
+def _moved(task: Task, rule: Rule, command: Command, at: Time) -> Transition:
+    values = _values(command)
+    target = rule.target or task.state
+    values["updated_at"] = at
+    if rule.target is not None:
+        values["state"] = target
+        values["state_since"] = at
+        values["lease_until"] = values.get("lease_until")
+    if rule.again:
+        values["attempts"] = task.attempts + 1
+        values["owner"] = None
+    if rule.action is Action.START:
+        values.setdefault("owner", command.actor)
+        values["error"] = None
+    if rule.action is Action.SUBMIT:
+        values.setdefault("result", None)
+    if rule.action is Action.FAIL:
+        values.setdefault("error", command.note or f"failed by {command.actor}")
+    after = replace(task, **values)
+    return Transition(task=after, from_state=task.state, to_state=target, changes=changed(task, after))
+
+
+def _values(command: Command) -> dict[str, Json]:
+    return {name: tuple(value) if name == "tags" else value for name, value in command.fields.items()}
+
+
+def _offer(state: State) -> str:
+    actions = actions_from(state)
+    if not actions:
+        return f"{said(state)} is final"
+    return f"from {said(state)} one can {_listed([str(action) for action in actions])}"
+
+
+def _listed(words: list[str]) -> str:
+    return " or ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def _shown(value: Json) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."
