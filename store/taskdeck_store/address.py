@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -61,6 +62,10 @@ def kind_at(path: Path) -> Literal["sqlite", "json"]:
     """Tell what kind of store a path holds. Raises StoreError when there is nothing there that could be one."""
     if path.is_dir():
         raise StoreError(Fault.FOREIGN, f"{path} is a folder; name the .json or .db file in it")
+    # A file that SQLite uses in this process must not be opened beside it: closing it would drop SQLite's locks
+    # (https://www.sqlite.org/howtocorrupt.html, 2.2). In use, a WAL store has its -shm beside it.
+    if Path(os.path.realpath(path) + "-shm").exists():
+        return "sqlite"
     try:
         with path.open("rb") as file:
             head = file.read(len(_SQLITE_MAGIC))

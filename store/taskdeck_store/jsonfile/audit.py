@@ -1,0 +1,327 @@
+"""The audit log of a task file: NAME.audit.jsonl beside NAME.json, one event a line, written ahead of the file.
+
+A line has the fields of an event, and three more: the `operation` of the command, the digest of the task's `record` in
+the file after the event, and, on the first line of each commit, the `batch`: how many lines it has, and the digests of
+the whole file before and after it. A commit that is here in full is decided: should the file not say it yet, whoever
+next holds the write lock makes it say so. A commit that is here in part never happened, and is cut off.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import zlib
+from array import array
+from collections.abc import Callable, Sequence
+from io import FileIO
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from taskdeck_store import jsontext
+from taskdeck_store.jsonfile.replace import own_like, sync, sync_folder, write_all
+from taskdeck_store.values import Event
+
+
+class Batch(Struct, frozen=True):
+    """What the first line of a commit says of all of it: the number of lines, the file's digest before and after."""
+
+    lines: int
+    before: str
+    after: str
+
+
+class Line(Event, frozen=True, kw_only=True):
+    """One line of the log. An event without an operation was not a command's: it came from outside."""
+
+    operation: str | UnsetType = UNSET
+    record: str | None
+    batch: Batch | UnsetType = UNSET
+
+
+Commit: TypeAlias = tuple[Line, ...]
+
+_LINE = msgspec.json.Decoder(Line)
+_ENCODER = msgspec.json.Encoder()
+
+
+class DamagedLog(Exception):
+    """The log cannot be read: `line` is where, counted from 1."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(line)
+        self.line = line
+
+
+def log_path(path: Path) -> Path:
+    """Return where the log of a task file lies."""
+    return path.with_name(f"{path.stem}.audit.jsonl" if path.suffix == ".json" else f"{path.name}-audit.jsonl")
+
+
+def file_digest(raw: bytes) -> str:
+    """Return what stands for the content of a whole file in a batch."""
+    return f"{len(raw)}-{zlib.crc32(raw):08x}"
+
+
+def mark(commit: Commit) -> int:
+    """Return the number, of 64 bits, that is left in the lock file when a commit has reached the task file."""
+    batch = commit[0].batch
+    text = f"{commit[-1].seq} {commit[0].at} {batch}".encode()
+    return zlib.crc32(text) << 32 | zlib.adler32(text)
+
+
+def event_of(line: Line) -> Event:
+    """Return the event of a line, without what is the log's own."""
+    return Event(**{name: getattr(line, name) for name in Event.__struct_fields__})
+
+
+class AuditLog:
+    """Reads a log as it grows, and appends to it.
+
+    A commit is settled when it is known to have reached the task file; only then is it told. Methods raise OSError,
+    and DamagedLog for what a torn write does not explain.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: FileIO | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self.last: Line | None = None
+        self.batch: Batch | None = None
+        self.identity = ""
+        self._offsets = array("Q")
+        self._end = 0
+        self._tail = b""
+        self._size = 0
+        self._of_task: dict[str, array[int]] = {}
+        self._operations: dict[str, int] = {}
+        self._waiting: list[tuple[Commit, list[bytes]]] = []
+
+    @property
+    def seq(self) -> int:
+        """The number of the last settled event; 0 when there is none."""
+        return self.last.seq if self.last is not None else 0
+
+    @property
+    def pending(self) -> Commit | None:
+        """The commit that is in the log and not known to be in the task file."""
+        return self._waiting[-1][0] if self._waiting else None
+
+    def fetch(self) -> bool:
+        """Read what was appended, without settling it. False: it is another log, and all that was settled is void."""
+        same = self._follow()
+        self._waiting = []
+        if self._file is not None:
+            self._file.seek(self._end - len(self._tail))
+            data = self._file.readall()
+            if not data.startswith(self._tail):
+                self._forget()
+                same = False
+                self._file.seek(0)
+                data = self._file.readall()
+            self._size = self._end - len(self._tail) + len(data)
+            self._parse(data[len(self._tail) :].split(b"\n")[:-1])
+        return same
+
+    def grown(self) -> bool:
+        """Tell whether the log is no longer as the last `fetch` found it."""
+        try:
+            return self._path.stat().st_size != self._size
+        except FileNotFoundError:
+            return self._file is not None
+
+    def settle(self, done: Callable[[Commit], bool]) -> list[Commit]:
+        """Settle what was fetched; the last commit only if `done` says that it has reached the task file."""
+        if self._waiting and not done(self._waiting[-1][0]):
+            settled, self._waiting = self._waiting[:-1], self._waiting[-1:]
+        else:
+            settled, self._waiting = self._waiting, []
+        for commit, texts in settled:
+            self._take(commit, texts)
+        return [commit for commit, _ in settled]
+
+    def append(self, commit: Commit, like: os.stat_result) -> None:
+        """Write a commit and sync it; it is then pending. A new log gets owner and mode of `like`.
+
+        Only under the store's write lock, with nothing pending. What a torn write has left is cut off.
+        """
+        texts = [_encoded(line) for line in commit]
+        content = b"".join(texts)
+        file, new = _opened(self._path, like)
+        try:
+            if os.fstat(file).st_size < self._end:
+                raise OSError(errno.ESTALE, "it was replaced by another one a moment ago", str(self._path))
+            os.ftruncate(file, self._end)
+            write_all(file, content)
+            sync(file)
+            if new:
+                sync_folder(self._path)
+        except BaseException:
+            if new:
+                self._path.unlink()
+            elif os.fstat(file).st_size > self._end:
+                os.ftruncate(file, self._end)
+            raise
+        finally:
+            os.close(file)
+        self._follow()
+        self._waiting = [(commit, texts)]
+        self._size = self._end + len(content)
+
+    def take_back(self) -> None:
+        """Undo an `append`, still under the same lock."""
+        self._waiting = []
+        self._size = self._end
+        if self._end == 0:
+            self._path.unlink()
+            self._follow()
+            return
+        file = os.open(self._path, os.O_WRONLY)
+        try:
+            os.ftruncate(file, self._end)
+            sync(file)
+        finally:
+            os.close(file)
+
+    def seq_of(self, operation: str) -> int | None:
+        """Return the number of the event that an operation made, or None."""
+        return self._operations.get(operation)
+
+    def lines(self, numbers: Sequence[int]) -> list[Line]:
+        """Return settled lines by their numbers, which go upwards."""
+        if not numbers:
+            return []
+        if numbers[-1] - numbers[0] < len(numbers):
+            texts = self._texts(numbers[0], numbers[-1])
+        else:
+            texts = [text for number in numbers for text in self._texts(number, number)]
+        return [_decoded(text, number) for text, number in zip(texts, numbers, strict=True)]
+
+    def line(self, number: int) -> Line:
+        """Return one settled line."""
+        return self.lines((number,))[0]
+
+    def events_of(self, task_id: str) -> Sequence[int]:
+        """Return the numbers of a task's settled events."""
+        return self._of_task.get(task_id, ())
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _follow(self) -> bool:
+        """Make sure that the open file is the one at the path."""
+        try:
+            there = self._path.stat()
+        except FileNotFoundError:
+            there = None
+        if self._file is not None:
+            here = os.fstat(self._file.fileno())
+            if there is not None and os.path.samestat(here, there) and there.st_size >= self._end:
+                return True
+            self.close()
+        void = self._end > 0
+        self._forget()
+        if there is not None:
+            self._file = FileIO(str(self._path))
+        return not void
+
+    def _parse(self, texts: list[bytes]) -> None:
+        index = 0
+        while index < len(texts):
+            commit = self._commit(texts, index)
+            if commit is None:
+                if any(_begins(text) for text in texts[index + 1 :]):
+                    raise DamagedLog(len(self._offsets) + index + 1)
+                return
+            self._waiting.append((commit, [text + b"\n" for text in texts[index : index + len(commit)]]))
+            index += len(commit)
+
+    def _commit(self, texts: list[bytes], index: int) -> Commit | None:
+        """Return the commit that begins with a line; None when it is torn."""
+        number = len(self._offsets) + index + 1
+        try:
+            first = _decoded(texts[index], number)
+            count = first.batch.lines if isinstance(first.batch, Batch) else 0
+            if not 0 < count <= len(texts) - index or first.seq != number:
+                return None
+            rest = [_decoded(texts[index + more], number + more) for more in range(1, count)]
+        except DamagedLog:
+            return None
+        return (first, *rest)
+
+    def _take(self, commit: Commit, texts: list[bytes]) -> None:
+        for line, text in zip(commit, texts, strict=True):
+            if not self._offsets:
+                self.identity = f"{zlib.crc32(text):08x}"
+            self._offsets.append(self._end)
+            self._end += len(text)
+            self._of_task.setdefault(line.task_id, array("Q")).append(line.seq)
+            if isinstance(line.operation, str):
+                self._operations[line.operation] = line.seq
+        self.last = commit[-1]
+        self.batch = commit[0].batch if isinstance(commit[0].batch, Batch) else None
+        self._tail = texts[-1]
+
+    def _texts(self, first: int, last: int) -> list[bytes]:
+        if self._file is None:
+            return []
+        end = self._offsets[last] if last < len(self._offsets) else self._end
+        self._file.seek(self._offsets[first - 1])
+        data = b""
+        while len(data) < end - self._offsets[first - 1]:
+            more = self._file.read(end - self._offsets[first - 1] - len(data))
+            if not more:
+                raise DamagedLog(first)
+            data += more
+        return data.split(b"\n")[:-1]
+
+
+def _opened(path: Path, like: os.stat_result) -> tuple[int, bool]:
+    flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        return os.open(path, flags), False
+    except FileNotFoundError:
+        file = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        own_like(file, like)
+    except PermissionError:
+        pass
+    except BaseException:
+        os.close(file)
+        raise
+    return file, True
+
+
+def _begins(text: bytes) -> bool:
+    try:
+        return isinstance(_decoded(text, 0).batch, Batch)
+    except DamagedLog:
+        return False
+
+
+def _encoded(line: Line) -> bytes:
+    try:
+        return _ENCODER.encode(line) + b"\n"
+    except (UnicodeEncodeError, OverflowError):
+        return jsontext.encode(msgspec.to_builtins(line)).encode() + b"\n"
+
+
+def _decoded(text: bytes, number: int) -> Line:
+    """Return the line that a text says; its number is checked unless it is 0."""
+    try:
+        try:
+            line = _LINE.decode(text)
+        except msgspec.DecodeError:
+            line = msgspec.convert(jsontext.decode(text), Line)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise DamagedLog(number) from error
+    if number and line.seq != number:
+        raise DamagedLog(number)
+    return line

@@ -1,0 +1,79 @@
+"""The columns of a board from tasks in memory: sorted when first asked for, kept sorted as tasks change."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+
+from taskdeck_store.cards import card_of
+from taskdeck_store.contract import Key, Order, Tally, Window, key
+from taskdeck_store.values import State, Task
+
+_FEW = 8
+"""Below one in so many, changed tasks are put in their new places one by one; above, columns are sorted anew."""
+
+
+class Columns:
+    """Sorted columns over a mapping of tasks by id, which its owner changes; `moved` must be told of every change."""
+
+    def __init__(self, tasks: Mapping[str, Task]) -> None:
+        self._tasks = tasks
+        self._sorted: dict[tuple[State, bool], list[Key]] = {}
+
+    def moved(self, changed: Sequence[tuple[Task | None, Task | None]]) -> None:
+        """Take in what became of changed tasks: each before and after, None where there is none."""
+        if len(changed) * _FEW > len(self._tasks):
+            self._sorted.clear()
+            return
+        for (state, by_priority), places in self._sorted.items():
+            order = Order.PRIORITY if by_priority else Order.OLDEST
+            for before, after in changed:
+                if before is not None and before.state is state:
+                    del places[bisect_left(places, key(before, order))]
+                if after is not None and after.state is state:
+                    insort(places, key(after, order))
+
+    def tallies(self) -> Mapping[State, Tally]:
+        """Return the tally of every state."""
+        tallies = {}
+        for state in State:
+            places = self._places(state, Order.OLDEST)
+            dated = bisect_left(places, ("\0",))
+            tallies[state] = Tally(len(places), str(places[dated][0]) if dated < len(places) else None)
+        return tallies
+
+    def window(self, state: State, order: Order, start: int | Key, before: int, limit: int) -> Window:
+        """Return the cards around a rank or a place of a column."""
+        places = self._places(state, order)
+        count = len(places)
+        if isinstance(start, int):
+            rank = min(max(0, start), count)
+        elif order is Order.NEWEST:
+            rank = count - bisect_right(places, start)
+        else:
+            rank = bisect_left(places, start)
+        first, last = max(0, rank - max(0, before)), min(count, rank + max(0, limit))
+        shown = places[count - last : count - first][::-1] if order is Order.NEWEST else places[first:last]
+        return Window(state=state, first=first, cards=tuple(card_of(self._tasks[str(place[-1])]) for place in shown))
+
+    def tasks(self, limit: int | None = None) -> Iterator[Task]:
+        """Yield tasks by state, priority, state_since and id."""
+        every = (self._tasks[str(place[-1])] for state in State for place in self._places(state, Order.PRIORITY))
+        return islice(every, limit)
+
+    def _places(self, state: State, order: Order) -> list[Key]:
+        """Return the places of a column, upwards for every order."""
+        by_priority = order is Order.PRIORITY
+        if (state, by_priority) not in self._sorted:
+            self._sort(by_priority)
+        return self._sorted[state, by_priority]
+
+    def _sort(self, by_priority: bool) -> None:
+        order = Order.PRIORITY if by_priority else Order.OLDEST
+        columns: dict[State, list[Key]] = {state: [] for state in State}
+        for task in self._tasks.values():
+            columns[task.state].append(key(task, order))
+        for state, places in columns.items():
+            places.sort()
+            self._sorted[state, by_priority] = places

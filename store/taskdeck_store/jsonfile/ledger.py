@@ -1,0 +1,243 @@
+"""A task file and its audit log, read together and written together.
+
+How a commit reaches the disk, under the write lock: the new file is written beside the old one and synced; the events
+are appended to the log and synced; the new file takes the old one's name; a mark is left in the lock file. Whoever is
+killed after the log was synced has committed: the next holder of the lock carries it on. Whoever is killed before has
+not: what is in the log is cut off.
+
+A reader holds no lock. It reads the log, then the mark, then the file, and the log once more if it grew meanwhile. The
+log's last commit counts as soon as the file is as that commit leaves it, or the mark is the commit's. Until then it is
+as if it were not there. Earlier commits count in any case, since nobody appends before the last one is carried on.
+
+A program that takes no lock may write at any moment. When it did so before our file took the name, nothing of ours
+stays (log and file are put back), and all is decided anew on what it wrote: a command for a task that it changed meets
+another version. When it did so between a kill and the carrying on, each task decides for itself: as before our event,
+the event is carried on; as after it, it has been; else the file stands, and an `external` event says what it says.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from taskdeck_store.contract import Fault, StoreError
+from taskdeck_store.jsonfile.audit import AuditLog, Batch, Commit, DamagedLog, file_digest, log_path, mark
+from taskdeck_store.jsonfile.document import Document, parse
+from taskdeck_store.jsonfile.draft import Draft, carried_on
+from taskdeck_store.jsonfile.fields import Data
+from taskdeck_store.jsonfile.flaws import Flaw, one_line
+from taskdeck_store.jsonfile.picture import Moved, Picture
+from taskdeck_store.jsonfile.replace import Replacement, Signature, signature
+from taskdeck_store.lock import SUFFIX, WriteLock
+
+_ROUNDS = 8
+_TRIES = 100
+_RACY = 2_000_000_000
+"""Nanoseconds within which two writes may leave the same times on a file: the coarsest file systems count by 2 s."""
+_SECOND = 1_000_000_000
+_STILL = 0.15
+"""Seconds for which a file that is no JSON must stay as it is until it counts as damaged, not as half-written."""
+_GIVEN_UP = 1.0
+"""Seconds after which it counts as damaged though it changes all the time."""
+_NAP = 0.003
+
+
+class Ledger:
+    """The files of one store. `path` is where the task file really lies, `shown` what the user calls it."""
+
+    def __init__(self, path: Path, shown: str) -> None:
+        self.path = path
+        self.lock = WriteLock(path.with_name(path.name + SUFFIX), like=path)
+        self.log = AuditLog(log_path(path))
+        self.picture = Picture()
+        self._shown = shown
+        self._replacement = Replacement(path)
+        self._signature: Signature | None = None
+        self._racy = True
+        self._void = False
+        self._bad: tuple[bytes, StoreError] | None = None
+
+    def look(self, *, closely: bool = False) -> list[Moved]:
+        """Read what changed; return the tasks that are other than before. Raises StoreError, and the look before stays.
+
+        `closely` reads the file even if its size and times are as before.
+        """
+        with self.explained("read"):
+            for _ in range(_ROUNDS):
+                self._void |= not self.log.fetch()
+                left = self.lock.serial() if self.log.pending is not None else None
+                document, fresh = self._document(closely)
+                if not self.log.grown():
+                    break
+
+        def done(commit: Commit) -> bool:
+            batch = commit[0].batch
+            if not isinstance(batch, Batch) or batch.before == batch.after or left == mark(commit):
+                return True
+            return batch.after == file_digest(document.raw)
+
+        if self._void:
+            self.picture = Picture()
+            self._void = False
+        return self.picture.take(document, fresh, self.log.settle(done))
+
+    def settle(self) -> list[Moved]:
+        """Look, and carry on what a killed writer has left; only while holding the lock. Otherwise as `look`."""
+        moved = self.look(closely=True)
+        moved += self._put_back()
+        for _ in range(_TRIES):
+            commit = self.log.pending
+            if commit is None:
+                return moved
+            document = carried_on(self.picture, self.log, commit)
+            if document is not self.picture.document and not self._replaced(document):
+                moved += self.look(closely=True)
+                continue
+            self.lock.notice(mark(commit))
+            moved += self.picture.take(document, {}, self.log.settle(lambda _: True))
+        raise StoreError(Fault.BUSY, one_line(f"another program rewrites {self._shown} again and again"))
+
+    def commit(self, draft: Draft) -> list[Moved] | None:
+        """Make a draft on the present picture durable; only while holding the lock.
+
+        None, with nothing changed, when a program that takes no lock wrote meanwhile. Raises StoreError, with nothing
+        changed, when the files cannot be written.
+        """
+        document = draft.document()
+        commit = draft.commit(document)
+        before = self.picture.document
+        with self.explained("write"):
+            like = self.path.stat()
+            try:
+                if document is not before:
+                    self._replacement.write(document.raw)
+                    if self.path.read_bytes() != before.raw:
+                        return None
+                self.log.append(commit, like)
+                if document is not before and not self._replacement.put(before.raw):
+                    self.log.take_back()
+                    return None
+            except BaseException:
+                if self.log.pending is not None and not self._is_there(document):
+                    self.log.take_back()
+                raise
+            finally:
+                self._replacement.discard()
+            self._sign()
+        self.lock.notice(mark(commit))
+        return self.picture.take(document, {}, self.log.settle(lambda _: True))
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.lock.close()
+        self.log.close()
+
+    def _document(self, closely: bool) -> tuple[Document, Mapping[str, Data]]:
+        """Return the task file as it is, and what `parse` tells of it anew."""
+        started = time.monotonic()
+        last: tuple[Signature, float] | None = None
+        while True:
+            found = signature(self.path)
+            if found == self._signature and not self._racy and not closely:
+                if self._bad is not None:
+                    raise self._bad[1]
+                return self.picture.document, {}
+            raw = self.path.read_bytes()
+            self._sign(found)
+            if raw and raw == self.picture.document.raw:
+                self._bad = None
+                return self.picture.document, {}
+            if self._bad is not None and raw == self._bad[0]:
+                raise self._bad[1]
+            try:
+                parsed = parse(raw, self.picture.document)
+            except Flaw as flaw:
+                now = time.monotonic()
+                if last is None or last[0] != found:
+                    last = found, now
+                if time.time_ns() - found[3] > _SECOND or now - last[1] > _STILL or now - started > _GIVEN_UP:
+                    self._bad = raw, self._flawed(flaw)
+                    raise self._bad[1] from flaw
+                time.sleep(_NAP)
+                continue
+            self._bad = None
+            return parsed
+
+    def _is_there(self, document: Document) -> bool:
+        try:
+            return self.path.read_bytes() == document.raw
+        except OSError:
+            return False
+
+    def _sign(self, found: Signature | None = None) -> None:
+        self._signature = found or signature(self.path)
+        self._racy = time.time_ns() - max(self._signature[3:]) < _RACY
+
+    def _put_back(self) -> list[Moved]:
+        """Deal with what a writer left that was killed while it put its file in place.
+
+        It may have been about to find that an outside write was in that place, and to put that back.
+        """
+        with self.explained("write"):
+            left = self._replacement.left_over()
+            if left is None:
+                return []
+            commit = self.log.pending
+            batch = commit[0].batch if commit is not None else self.log.batch
+            known = isinstance(batch, Batch) and file_digest(left) in (batch.before, batch.after)
+            if isinstance(batch, Batch) and not known and file_digest(self.picture.document.raw) == batch.after:
+                self._replacement.restore()
+            else:
+                self._replacement.discard()
+        return self.look(closely=True)
+
+    def _replaced(self, document: Document) -> bool:
+        with self.explained("write"):
+            try:
+                self._replacement.write(document.raw)
+                put = self._replacement.put(self.picture.document.raw)
+            finally:
+                self._replacement.discard()
+            if put:
+                self._sign()
+            return put
+
+    def _flawed(self, flaw: Flaw) -> StoreError:
+        place = f" line {flaw.line} column {flaw.column}:" if flaw.fault is Fault.DAMAGED else ":"
+        kept = "the last good look stays, and it is read again when it changes"
+        advice = kept if self.picture.document.raw else "nothing was changed"
+        return StoreError(flaw.fault, one_line(f"{self._shown}{place} {flaw.message}; {advice}"))
+
+    @contextmanager
+    def explained(self, doing: Literal["read", "write"]) -> Iterator[None]:
+        """Turn what goes wrong with the files in the body of a `with` into a StoreError."""
+        try:
+            yield
+        except DamagedLog as error:
+            what = f"{log_path(self.path)} line {error.line} is not the event that was written there"
+            message = f"{what}; restore a copy, or move the log away to begin a new one"
+            raise StoreError(Fault.DAMAGED, one_line(message)) from error
+        except OSError as error:
+            raise self._trouble(doing, error) from error
+
+    def _trouble(self, doing: Literal["read", "write"], error: OSError) -> StoreError:
+        shown, why = one_line(self._shown), one_line(error.strerror or str(error))
+        undone = "; nothing was changed" if doing == "write" else ""
+        if isinstance(error, FileNotFoundError) and not os.path.lexists(self.path):
+            message = f"{shown} was deleted or moved away; put it back, or: taskdeck init {shown}"
+            return StoreError(Fault.MISSING, message)
+        if isinstance(error, IsADirectoryError):
+            return StoreError(Fault.FOREIGN, f"{shown} is a folder; name the .json file in it")
+        if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+            message = f"cannot write {shown}: the disk is full; nothing was changed; make room, then try again"
+            return StoreError(Fault.UNWRITABLE, message)
+        if error.errno == errno.EROFS:
+            return StoreError(Fault.READ_ONLY, f"cannot write {shown}: its file system is read-only{undone}")
+        fault = Fault.UNREADABLE if doing == "read" else Fault.UNWRITABLE
+        where = one_line(Path(os.fsdecode(error.filename)).name) + ": " if error.filename else ""
+        return StoreError(fault, f"cannot {doing} {shown}: {where}{why}{undone}")

@@ -1,0 +1,201 @@
+"""Put a new content in the place of a file: durably, all or nothing, and never over what someone else has written.
+
+The new content is written beside the file, synced, and takes the file's name; the folder is synced too, since without
+that a power loss may bring the old file back. Where the system can exchange two names in one step (Linux, macOS), the
+content that was really replaced is looked at afterwards: was it not the expected one, the exchange is undone. Elsewhere
+the last look comes a few microseconds before the rename.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TypeAlias
+
+Signature: TypeAlias = tuple[int, int, int, int, int]
+"""What tells two states of a file apart without reading it: device, inode, size, times of content and of inode."""
+
+_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_EXCHANGE = 2
+_HERE = -100
+
+
+def signature(path: Path) -> Signature:
+    """Return the signature of a file. Raises OSError."""
+    found = path.stat()
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+class Replacement:
+    """A new content for a file, on its way. Only under the store's write lock. Every method raises OSError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._new = path.with_name(f".{path.name}.taskdeck-new")
+        self._old = path.with_name(f".{path.name}.taskdeck-old")
+
+    def write(self, content: bytes) -> None:
+        """Write the content beside the file, with the file's mode, owner and extended attributes, and sync it."""
+        self._new.unlink(missing_ok=True)
+        like = self._path.stat()
+        file = os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
+        try:
+            write_all(file, content)
+            own_like(file, like)
+            _copy_attributes(self._path, self._new)
+            sync(file)
+        finally:
+            os.close(file)
+
+    def put(self, expected: bytes) -> bool:
+        """Put what was written in the file's place; False, with nothing changed, unless the file held `expected`."""
+        found = _kept(self._path)
+        if self._path.read_bytes() != expected:
+            return False
+        self._new.replace(self._old)
+        if _kept(self._path) != found:
+            return False
+        if not _exchanged(self._old, self._path):
+            self._old.replace(self._path)
+            sync_folder(self._path)
+            return True
+        expected_out = False
+        try:
+            if _kept(self._old) == found:
+                sync_folder(self._path)
+                # Only now: who had opened the file before the exchange has begun to write by the time of the sync.
+                expected_out = _kept(self._old) == found and self._old.read_bytes() == expected
+        finally:
+            if not expected_out:
+                _exchanged(self._old, self._path)
+        return expected_out
+
+    def discard(self) -> None:
+        """Remove what was written and not put in place."""
+        for path in (self._new, self._old):
+            path.unlink(missing_ok=True)
+
+    def left_over(self) -> bytes | None:
+        """Return what a `put` that was killed had taken out of the file's place, or was about to put there."""
+        try:
+            return self._old.read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def restore(self) -> None:
+        """Put what `left_over` returned in the file's place."""
+        self._old.replace(self._path)
+        sync_folder(self._path)
+
+
+def _kept(path: Path) -> tuple[int, ...]:
+    """Return what a rename leaves of a file's signature."""
+    return signature(path)[:4]
+
+
+def make(path: Path, content: bytes) -> None:
+    """Make a file that only its owner may read: whole or not at all, and never over another. Raises OSError."""
+    draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}.new")
+    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
+    try:
+        try:
+            write_all(file, content)
+            sync(file)
+        finally:
+            os.close(file)
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            raise
+        except OSError:
+            # A file system without hard links.
+            if os.path.lexists(path):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+            draft.rename(path)
+        sync_folder(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_all(file: int, content: bytes) -> None:
+    """Write all of a content to a file descriptor: the write before a full disk may be a short one."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+def sync(file: int) -> None:
+    """Make what was written to a file descriptor survive a power loss."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        # There, fsync leaves it in the drive's cache; see the manual page fsync(2).
+        fcntl.fcntl(file, fcntl.F_FULLFSYNC)
+    else:
+        os.fsync(file)
+
+
+def own_like(file: int, like: os.stat_result) -> None:
+    """Give a new file the owner, the group and the mode of another. Raises PermissionError when it may not."""
+    if sys.platform != "win32":
+        made = os.fstat(file)
+        if (made.st_uid, made.st_gid) != (like.st_uid, like.st_gid):
+            try:
+                os.fchown(file, like.st_uid, like.st_gid)
+            except PermissionError as error:
+                message = "it belongs to another user or group, and a file that took its place would not"
+                raise PermissionError(error.errno, message) from error
+        os.fchmod(file, stat.S_IMODE(like.st_mode))
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a file's folder durable."""
+    if sys.platform != "win32":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            sync(folder)
+        finally:
+            os.close(folder)
+
+
+def _copy_attributes(source: Path, target: Path) -> None:
+    if sys.platform == "linux":
+        try:
+            for name in os.listxattr(source):
+                os.setxattr(target, name, os.getxattr(source, name))
+        except OSError as error:
+            if error.errno not in (errno.ENOTSUP, errno.EPERM, errno.ENODATA):
+                raise
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Exchange two names in one step; False where system or file system cannot."""
+    exchange = _exchange()
+    if exchange is None:
+        return False
+    number = exchange(os.fsencode(one), os.fsencode(other))
+    if number in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+        return False
+    if number:
+        raise OSError(number, os.strerror(number), str(other))
+    return True
+
+
+@cache
+def _exchange() -> Callable[[bytes, bytes], int] | None:
+    import ctypes
+
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+        if sys.platform == "darwin":
+            swap = library.renamex_np
+            return lambda one, other: ctypes.get_errno() if swap(one, other, _EXCHANGE) else 0
+        rename = library.renameat2
+    except (OSError, AttributeError, TypeError):
+        return None
+    return lambda one, other: ctypes.get_errno() if rename(_HERE, one, _HERE, other, _EXCHANGE) else 0

@@ -1,0 +1,286 @@
+"""The store contract on a JSON file."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from taskdeck_store import clock
+from taskdeck_store.contract import Changes, Fault, Key, Order, Outcome, Stop, StoreError, Tally, Window
+from taskdeck_store.jsonfile.audit import event_of, log_path
+from taskdeck_store.jsonfile.columns import Columns
+from taskdeck_store.jsonfile.draft import Draft
+from taskdeck_store.jsonfile.feed import Feed
+from taskdeck_store.jsonfile.flaws import one_line
+from taskdeck_store.jsonfile.ledger import Ledger
+from taskdeck_store.jsonfile.picture import Moved
+from taskdeck_store.jsonfile.replace import make
+from taskdeck_store.machine import Code, Command, Refusal
+from taskdeck_store.query.match import matches
+from taskdeck_store.query.terms import EVERYTHING, Field, NumberTerm, Query
+from taskdeck_store.values import Event, State, Task
+from taskdeck_store.watch import FolderWatch
+
+_BRIEFLY = 0.02
+"""Seconds that a read waits for the write lock, to put on record what it saw."""
+_AGAIN = 1.0
+"""Seconds until a read that did not get the lock, or could not write, tries again."""
+
+
+class JsonStore:
+    """A `taskdeck_store.contract.Store`; see there. Make one with `open`."""
+
+    kind = "JSON"
+
+    def __init__(self, path: Path, *, address: str, read_only: bool, now: clock.Clock, patience: float) -> None:
+        self.address = address
+        self._path = path
+        self._asked_read_only = read_only
+        self._now = now
+        self._patience = patience
+        self._closed = False
+        self._depth = 0
+        self._woken = False
+        self._record_after = 0.0
+        self._watch = FolderWatch(path)
+        self._ledger = self._first_look(Path(os.path.realpath(path)))
+
+    @classmethod
+    def open(cls, path: Path, *, address: str, read_only: bool, now: clock.Clock, patience: float) -> JsonStore:
+        """Open the store at a path; `address` is what the user called it. Raises StoreError."""
+        return cls(path, address=address, read_only=read_only, now=now, patience=patience)
+
+    @staticmethod
+    def create(path: Path) -> None:
+        """Make an empty store at a path where nothing is. Raises StoreError."""
+        log = log_path(path)
+        if os.path.lexists(log):
+            raise StoreError(Fault.EXISTS, f"{log} exists already, left from another store; move it away first")
+        try:
+            make(path, b"[]\n")
+        except FileExistsError as error:
+            raise StoreError(Fault.EXISTS, f"{path} exists already; nothing was changed") from error
+        except FileNotFoundError as error:
+            raise StoreError(Fault.MISSING, f"cannot make {path}: there is no folder {path.parent}") from error
+        except OSError as error:
+            raise StoreError(Fault.UNWRITABLE, f"cannot make {path}: {error.strerror}") from error
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it was asked to be, or cannot be written to."""
+        path = self._ledger.path
+        places = [place for place in (path, path.parent) if place.exists()]
+        return self._asked_read_only or not all(os.access(place, os.W_OK) for place in places)
+
+    @property
+    def audited(self) -> bool:
+        """Whether the audit log has begun: it does with the first commit."""
+        return self._ledger.log.seq > 0
+
+    def apply(self, commands: Sequence[Command], *, whole: bool = False) -> tuple[Outcome, ...]:
+        """Commit commands; see the contract."""
+        if self._depth:
+            raise RuntimeError("apply cannot run inside reading: it would not see the latest commit")
+        if not commands:
+            return ()
+        self._follow_link()
+        if self.read_only:
+            return self._all_refused(commands)
+        ledger, deadline = self._ledger, time.monotonic() + self._patience
+        with ledger.lock.hold(self._patience):
+            while True:
+                self._take(ledger.settle())
+                outcomes, draft = self._drafted(commands, whole)
+                if not draft.lines:
+                    return outcomes
+                moved = ledger.commit(draft)
+                if moved is not None:
+                    self._take(moved)
+                    return outcomes
+                if time.monotonic() > deadline:
+                    message = f"another program rewrites {self.address} again and again; nothing was changed"
+                    raise StoreError(Fault.BUSY, one_line(message))
+
+    @contextmanager
+    def reading(self, *, latest: bool = True) -> Iterator[None]:
+        """Make all reads inside see one commit; see the contract."""
+        if not self._depth:
+            if latest:
+                self._look()
+            self._moment = self._now()
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+
+    def counts(self, query: Query = EVERYTHING) -> Mapping[State, Tally]:
+        """Return the tally of every state."""
+        with self.reading():
+            return self._columns(query).tallies()
+
+    def window(
+        self,
+        state: State,
+        order: Order,
+        *,
+        start: int | Key = 0,
+        before: int = 0,
+        limit: int = 100,
+        query: Query = EVERYTHING,
+    ) -> Window:
+        """Return the cards of a column from a rank or a place on; see the contract."""
+        with self.reading():
+            return self._columns(query).window(state, order, start, before, limit)
+
+    def get(self, task_id: str) -> Task | None:
+        """Return a task, or None."""
+        with self.reading():
+            return self._ledger.picture.tasks.get(task_id)
+
+    def tasks(self, query: Query = EVERYTHING, *, limit: int | None = None) -> Sequence[Task]:
+        """Return whole tasks; see the contract."""
+        with self.reading():
+            return list(self._columns(query).tasks(limit))
+
+    def ids(self, query: Query = EVERYTHING) -> Sequence[tuple[str, str]]:
+        """Return id and version of every task that matches; see the contract."""
+        with self.reading():
+            return [(task.id, task.version) for task in self._columns(query).tasks()]
+
+    def events(
+        self, task_id: str | None = None, *, after: int = 0, limit: int | None = None, newest: bool = False
+    ) -> Sequence[Event]:
+        """Return events; see the contract."""
+        with self.reading(), self._ledger.explained("read"):
+            log = self._ledger.log
+            numbers: Sequence[int] = range(1, log.seq + 1) if task_id is None else log.events_of(task_id)
+            numbers = numbers[bisect_right(numbers, after) :]
+            if limit is not None:
+                numbers = numbers[max(0, len(numbers) - limit) :] if newest else numbers[:limit]
+            return [event_of(line) for line in log.lines(numbers)]
+
+    def changes(self, cursor: str | None = None, *, limit: int = 2_000) -> Changes:
+        """Return what was committed since a cursor; see the contract."""
+        with self.reading(), self._ledger.explained("read"):
+            return self._feed.since(cursor, self._ledger.log, limit)
+
+    def wait(self, timeout: float, stop: Stop | None = None) -> bool:
+        """Sleep until something may have changed; see the contract."""
+        woken = self._watch.wait(timeout, stop)
+        if woken:
+            self._woken = True
+        return woken
+
+    def close(self) -> None:
+        """Let go of files and locks; ends a wait."""
+        self._closed = True
+        self._watch.close()
+        self._ledger.close()
+
+    def _first_look(self, path: Path) -> Ledger:
+        ledger = Ledger(path, self.address)
+        collecting = gc.isenabled()
+        # The many objects of a first look stay: to search them for garbage over and over is a third of its time.
+        gc.disable()
+        try:
+            ledger.look()
+        except BaseException:
+            ledger.close()
+            raise
+        finally:
+            if collecting:
+                gc.enable()
+        self._feed = Feed()
+        self._noticed: dict[str, Task | None] = {}
+        self._looks = 0
+        self._filtered: tuple[object, Columns] | None = None
+        return ledger
+
+    def _follow_link(self) -> None:
+        """Go to another file when the path has become a link to it."""
+        if self._closed:
+            raise StoreError(Fault.UNREADABLE, one_line(f"{self.address} was closed"))
+        path = Path(os.path.realpath(self._path))
+        if path != self._ledger.path:
+            before, self._ledger = self._ledger, self._first_look(path)
+            before.close()
+
+    def _look(self) -> None:
+        self._follow_link()
+        ledger = self._ledger
+        closely, self._woken = self._woken, False
+        self._take(ledger.look(closely=closely))
+        unsettled = ledger.log.pending is not None or ledger.picture.drifted
+        if unsettled and not self.read_only and time.monotonic() >= self._record_after:
+            self._record()
+        if self._noticed:
+            changed = [
+                (task_id, before, ledger.picture.tasks.get(task_id)) for task_id, before in self._noticed.items()
+            ]
+            recorded = self.audited
+            self._feed.tell([one for one in changed if not recorded or one[0] in ledger.picture.drifted], self._now())
+            self._noticed.clear()
+
+    def _record(self) -> None:
+        """Put what outside programs did on record, and carry on what a killed writer left, if that can be done now."""
+        ledger = self._ledger
+        try:
+            with ledger.lock.hold(_BRIEFLY):
+                self._take(ledger.settle())
+                if ledger.picture.drifted:
+                    self._take(ledger.commit(self._draft()) or [])
+        except StoreError:
+            self._record_after = time.monotonic() + _AGAIN
+
+    def _take(self, moved: Sequence[Moved]) -> None:
+        self._looks += bool(moved)
+        for task_id, before, _ in moved:
+            self._noticed.setdefault(task_id, before)
+
+    def _columns(self, query: Query) -> Columns:
+        picture = self._ledger.picture
+        if not query:
+            return picture.columns
+        ages = any(isinstance(term, NumberTerm) and term.field is Field.AGE for term in query.terms)
+        key = (picture.columns, self._looks, query, self._moment if ages else None)
+        if self._filtered is None or self._filtered[0] != key:
+            found = {task.id: task for task in picture.tasks.values() if matches(query, task, self._moment)}
+            self._filtered = key, Columns(found)
+        return self._filtered[1]
+
+    def _drafted(self, commands: Sequence[Command], whole: bool) -> tuple[tuple[Outcome, ...], Draft]:
+        draft = self._draft()
+        outside = len(draft.lines)
+        with self._ledger.explained("read"):
+            outcomes = tuple(draft.carry_out(command) for command in commands)
+        if whole and any(outcome.refusal for outcome in outcomes):
+            outcomes = tuple(self._undone(outcome) for outcome in outcomes)
+            draft = self._draft()
+        if len(draft.lines) == outside and not self.audited:
+            draft.lines.clear()
+        return outcomes, draft
+
+    def _draft(self) -> Draft:
+        draft = Draft(self._ledger.picture, self._ledger.log, self._now())
+        draft.put_outside_on_record()
+        return draft
+
+    def _undone(self, outcome: Outcome) -> Outcome:
+        command = outcome.command
+        if self._ledger.log.seq_of(command.operation) is not None:
+            return outcome
+        task = self._ledger.picture.tasks.get(command.task_id)
+        return Outcome(command=command, task=task, refusal=outcome.refusal)
+
+    def _all_refused(self, commands: Sequence[Command]) -> tuple[Outcome, ...]:
+        why = "was opened read-only" if self._asked_read_only else "cannot be written to (file, folder or file system)"
+        refusal = Refusal(code=Code.READ_ONLY, message=one_line(f"{self.address} {why}; nothing was changed"))
+        with self.reading():
+            tasks = self._ledger.picture.tasks
+            return tuple(Outcome(command=one, task=tasks.get(one.task_id), refusal=refusal) for one in commands)

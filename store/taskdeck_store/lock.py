@@ -1,0 +1,275 @@
+"""The write lock: one writer of a store at a time, whichever program it is in, each in its turn.
+
+It is the operating system's lock on a file beside the store, so it ends with its process. A second file, made when
+two writers first meet, is the queue before it: only its head waits for the lock itself, so that a writer who comes
+back at once cannot overtake those who wait. (Measured with 8 writers: least to most busy writer 0.93, longest wait
+9 ms. Without the queue 0.59 and 100 ms; with SQLite's busy timeout 0.04 and 1.6 s.)
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from taskdeck_store.contract import Fault, StoreError
+
+SUFFIX = ".taskdeck-lock"
+"""What the name of a lock file has after the name of its store's file."""
+
+_QUEUE_SUFFIX = ".queue"
+_SERIAL_BYTES = 8
+_FLAGS = os.O_RDWR
+for _name in ("O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK", "O_BINARY"):
+    _FLAGS |= getattr(os, _name, 0)
+
+
+class WriteLock:
+    """The write lock of a store, for one thread. The file at `path` is made when it is first held.
+
+    `like` is the store's file: a new lock file gets its mode (and, from root, its owner), or 0600 without it.
+    """
+
+    def __init__(self, path: Path, like: Path) -> None:
+        self._path = path
+        self._queue_path = path.with_name(path.name + _QUEUE_SUFFIX)
+        self._like = like
+        self._fd: int | None = None
+        self._queue_fd: int | None = None
+        self._turn: _Turn | None = None
+
+    @contextmanager
+    def hold(self, patience: float) -> Iterator[None]:
+        """Hold the lock for the body of a `with`.
+
+        Raises StoreError: BUSY after `patience` seconds of waiting, READ_ONLY, UNWRITABLE or MISSING when the lock
+        file cannot be made or opened.
+        """
+        deadline = time.monotonic() + patience
+        try:
+            fd = self._acquired(deadline)
+            while fd is not None and not self._is_at_path(fd):
+                self.close()
+                fd = self._acquired(deadline)
+        except OSError as error:
+            raise self._trouble(error) from error
+        if fd is None:
+            raise StoreError(
+                Fault.BUSY,
+                f"another program has held the write lock of {self._like} for {patience:g} s; "
+                "nothing was changed; try again, or end that program",
+            )
+        try:
+            yield
+        finally:
+            _unlock(fd)
+
+    def notice(self, serial: int) -> None:
+        """Write a number into the lock file, so that who watches the folder wakes. Only while holding the lock.
+
+        A failure is no error: a watcher's slow poll finds the commit as well.
+        """
+        if self._fd is None:
+            return
+        try:
+            os.lseek(self._fd, 0, os.SEEK_SET)
+            os.write(self._fd, serial.to_bytes(_SERIAL_BYTES, "big"))
+        except OSError:
+            return
+
+    def serial(self) -> int | None:
+        """Return the number of the last `notice` of any program; None when there was none."""
+        try:
+            fd = os.open(self._path, _FLAGS & ~os.O_RDWR)
+        except OSError:
+            return None
+        try:
+            written = os.read(fd, _SERIAL_BYTES)
+        except OSError:
+            return None
+        finally:
+            os.close(fd)
+        return int.from_bytes(written, "big") if len(written) == _SERIAL_BYTES else None
+
+    def close(self) -> None:
+        """Let go of the files, which stay in their places."""
+        for fd in filter(None, (self._fd, self._queue_fd)):
+            os.close(fd)
+        self._fd = self._queue_fd = None
+
+    def _acquired(self, deadline: float) -> int | None:
+        if self._fd is None:
+            self._fd = self._opened(self._path)
+        if self._at_once(self._fd):
+            return self._fd
+        while True:
+            if self._turn is None or self._turn.over:
+                self._turn = _Turn(self._opened(self._path), self._opened(self._queue_path))
+            fd = self._turn.taken(deadline - time.monotonic())
+            if fd is not None:
+                os.close(self._fd)
+                self._fd, self._turn = fd, None
+                return fd
+            if time.monotonic() >= deadline:
+                return None
+
+    def _at_once(self, fd: int) -> bool:
+        if self._queue_fd is None:
+            if not self._queue_path.exists():
+                return _try_lock(fd)
+            self._queue_fd = self._opened(self._queue_path)
+        if not _try_lock(self._queue_fd):
+            return False
+        try:
+            return _try_lock(fd)
+        finally:
+            _unlock(self._queue_fd)
+
+    def _opened(self, path: Path) -> int:
+        # Without O_CREAT first: Linux refuses it on another user's file in a sticky folder (fs.protected_regular).
+        while True:
+            try:
+                fd = os.open(path, _FLAGS)
+                break
+            except FileNotFoundError:
+                pass
+            try:
+                fd = self._created(path)
+                break
+            except FileExistsError:
+                pass
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        return fd
+
+    def _created(self, path: Path) -> int:
+        fd = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
+        if sys.platform != "win32":
+            try:
+                like = self._like.stat()
+                if os.geteuid() == 0:
+                    os.fchown(fd, like.st_uid, like.st_gid)
+                os.fchmod(fd, stat.S_IMODE(like.st_mode) & 0o666 | 0o600)
+            except OSError:
+                pass
+        return fd
+
+    def _is_at_path(self, fd: int) -> bool:
+        """Whether others would lock the same file: someone may have removed it, and a third made a new one."""
+        try:
+            return os.path.samestat(os.fstat(fd), self._path.lstat())
+        except FileNotFoundError:
+            return False
+
+    def _trouble(self, error: OSError) -> StoreError:
+        name, why = self._path, error.strerror or str(error)
+        if error.errno == errno.EROFS:
+            return StoreError(Fault.READ_ONLY, f"cannot write to {self._like}: its file system is read-only")
+        if error.errno == errno.ENOENT:
+            return StoreError(Fault.MISSING, f"the folder of {self._like} is gone")
+        if error.errno == errno.ELOOP:
+            return StoreError(Fault.UNWRITABLE, f"{name} is a symbolic link, so it is not used as a lock; remove it")
+        if error.errno in (errno.EACCES, errno.EPERM):
+            hint = "writing to a store takes write permission for its folder and its lock file"
+            return StoreError(Fault.UNWRITABLE, f"cannot open {name}: {why}; {hint}")
+        return StoreError(Fault.UNWRITABLE, f"cannot lock {name}: {why}")
+
+
+class _Turn:
+    """A place in the queue, kept by a thread because waiting for a lock knows no timeout.
+
+    Whoever stops waiting may come back to the same place; a lock that comes meanwhile is let go at once.
+    """
+
+    def __init__(self, fd: int, queue_fd: int) -> None:
+        self.over = False
+        self._fd = fd
+        self._queue_fd = queue_fd
+        self._wanted = False
+        self._locked = False
+        self._error: OSError | None = None
+        self._news = threading.Condition()
+        threading.Thread(target=self._wait, name="taskdeck-write-lock", daemon=True).start()
+
+    def taken(self, timeout: float) -> int | None:
+        """Return the locked descriptor; None after so many seconds, or when this place is given up already."""
+        with self._news:
+            self._wanted = True
+            try:
+                self._news.wait_for(lambda: self._locked or self.over, timeout)
+            except BaseException:
+                if self._locked:
+                    self._leave()
+                raise
+            finally:
+                self._wanted = False
+            if self._error is not None:
+                raise self._error
+            if not self._locked:
+                return None
+            self.over = True
+            return self._fd
+
+    def _wait(self) -> None:
+        try:
+            _lock(self._queue_fd)
+            _lock(self._fd)
+        except OSError as error:
+            self._error = error
+        os.close(self._queue_fd)
+        with self._news:
+            self._locked = self._wanted and self._error is None
+            if not self._locked:
+                self._leave()
+            self._news.notify()
+
+    def _leave(self) -> None:
+        os.close(self._fd)
+        self.over = True
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    # Past the serial: Windows locks keep others from reading the bytes.
+    _PLACE = _SERIAL_BYTES
+    _POLL = 0.005
+
+    def _lock(fd: int) -> None:
+        while not _try_lock(fd):
+            time.sleep(_POLL)
+
+    def _try_lock(fd: int) -> bool:
+        os.lseek(fd, _PLACE, os.SEEK_SET)
+        try:
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(fd: int) -> None:
+        os.lseek(fd, _PLACE, os.SEEK_SET)
+        msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(fd: int) -> None:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+
+    def _try_lock(fd: int) -> bool:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(fd: int) -> None:
+        fcntl.flock(fd, fcntl.LOCK_UN)

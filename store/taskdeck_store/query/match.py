@@ -1,0 +1,90 @@
+"""Whether a task matches a query: the meaning of the filter language, which every store's own search must equal."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+
+from taskdeck_store import clock
+from taskdeck_store.query.terms import Field, NumberTerm, Pattern, Query, TextTerm
+from taskdeck_store.values import Task, Time
+
+_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    "=": operator.eq,
+    ">=": operator.ge,
+    ">": operator.gt,
+}
+
+
+def matches(query: Query, task: Task, now: Time) -> bool:
+    """Tell whether all terms of a query hold for a task at a moment, from which its age is counted."""
+    return all(
+        _text_holds(term, task) if isinstance(term, TextTerm) else _number_holds(term, task, now)
+        for term in query.terms
+    )
+
+
+def _text_holds(term: TextTerm, task: Task) -> bool:
+    values = _texts(term.field, task)
+    return any(_fits(pattern, values) for pattern in term.choices) is not term.negated
+
+
+def _texts(field: Field, task: Task) -> tuple[str, ...]:
+    match field:
+        case Field.STATE:
+            return (task.state,)
+        case Field.TAG:
+            return task.tags
+        case Field.OWNER:
+            return () if task.owner is None else (task.owner,)
+        case Field.ID:
+            return (task.id,)
+        case Field.TITLE:
+            return (task.title,)
+        case Field.ERROR:
+            return () if task.error is None else (task.error,)
+        case _:
+            found = (task.id, task.title, task.description)
+            return found if task.error is None else (*found, task.error)
+
+
+def _fits(pattern: Pattern, values: tuple[str, ...]) -> bool:
+    text = pattern.text
+    match pattern.kind:
+        case "none":
+            return not values
+        case "exact":
+            return text in values
+        case "prefix":
+            return any(value.startswith(text) for value in values)
+        case "contains":
+            return any(_contains(value, text) for value in values)
+
+
+def _contains(value: str, text: str) -> bool:
+    if not text.isascii():
+        return text.casefold() in value.casefold()
+    if value.isascii():
+        return text.lower() in value.lower()
+    # bytes.lower() changes A–Z alone; str.lower() would turn the Kelvin sign into a k.
+    return text.encode().lower() in value.encode("utf-8", "surrogatepass").lower()
+
+
+def _number_holds(term: NumberTerm, task: Task, now: Time) -> bool:
+    number = _number(term.field, task, now)
+    return number is not None and _COMPARE[term.op](number, term.value) is not term.negated
+
+
+def _number(field: Field, task: Task, now: Time) -> float | None:
+    if field is Field.ATTEMPTS:
+        return task.attempts
+    if field is Field.PRIORITY:
+        return task.priority
+    if task.state_since is None:
+        return None
+    try:
+        return clock.to_seconds(now) - clock.to_seconds(task.state_since)
+    except ValueError:
+        return None

@@ -1,0 +1,51 @@
+"""What SQLite's errors mean for a store, said to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import apsw
+
+from taskdeck_store.contract import Fault, StoreError
+
+
+@contextmanager
+def explained(path: Path, doing: Literal["read", "write"]) -> Iterator[None]:
+    """Turn an error of SQLite in the body of a `with` into a StoreError about the store at a path."""
+    try:
+        yield
+    except apsw.Error as error:
+        raise explanation(error, path, doing) from error
+
+
+def explanation(error: apsw.Error, path: Path, doing: Literal["read", "write"]) -> StoreError:
+    """Return the StoreError that says what an error of SQLite means (https://www.sqlite.org/rescode.html)."""
+    failed = f"cannot {doing} {path}"
+    undone = "; nothing was changed" if doing == "write" else ""
+    match error:
+        case apsw.BusyError() | apsw.LockedError():
+            return StoreError(Fault.BUSY, f"{failed}: another program has locked it{undone}; try again, or end it")
+        case apsw.NotADBError():
+            return StoreError(Fault.DAMAGED, f"{failed}: it is no SQLite file, or its start is damaged")
+        case apsw.CorruptError():
+            advice = f"restore a copy, or save what can be read with: sqlite3 {path.name} .recover"
+            return StoreError(Fault.DAMAGED, f"{failed}: it is damaged ({one_line(error)}); {advice}")
+        case apsw.FullError():
+            return StoreError(Fault.UNWRITABLE, f"{failed}: the disk is full{undone}; make room, then try again")
+        case apsw.ReadOnlyError():
+            return StoreError(Fault.READ_ONLY, f"{failed}: the file or its folder cannot be written to{undone}")
+        case apsw.SQLError():
+            return StoreError(Fault.DAMAGED, f"{failed}: it lacks a part of a Taskdeck store ({one_line(error)})")
+        case _:
+            fault = Fault.UNWRITABLE if doing == "write" else Fault.UNREADABLE
+            return StoreError(fault, f"{failed}: {one_line(error)}{undone}")
+
+
+def one_line(error: BaseException | str) -> str:
+    """Return a text of unknown origin as at most 200 characters that a terminal can show."""
+    text = str(error)
+    shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:200])
+    return shown + ("…" if len(text) > len(shown) else "")

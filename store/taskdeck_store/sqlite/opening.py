@@ -1,0 +1,231 @@
+"""Opening, making and closing the file of a SQLite store."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import apsw
+
+from taskdeck_store.contract import Fault, StoreError
+from taskdeck_store.sqlite import schema, where
+from taskdeck_store.sqlite.faults import explained, one_line
+from taskdeck_store.sqlite.rows import fetch
+
+_NAP = 0.001
+_SHOWN_TABLES = 6
+
+
+class Opened:
+    """A connection to the file at a path, ready for use, and what is known of that file.
+
+    `real` is its path without symbolic links. `writable` is False when this program may not write to it. `serial` is
+    the last event's seq when it was opened. A cursor begins with `cursor_prefix`, which no other file has. Waits for
+    another program's lock are bounded by `patience`, in seconds.
+    """
+
+    def __init__(self, path: Path, *, patience: float) -> None:
+        """Raises StoreError when there is no store of ours at the path, or none that can be read."""
+        self.patience = patience
+        self._path = path
+        self._waits_since = 0.0
+        self._frozen = False
+        found = mark(path)
+        if found is None:
+            raise gone(path)
+        self._mark = found
+        self.real = Path(os.path.realpath(path))
+        with explained(path, "read"):
+            self.connection = self._connected()
+            self.writable = not self._frozen and not self.connection.readonly("main")
+            self.serial = last_seq(self.connection)
+            store = fetch(self.connection, "SELECT store FROM identity")[0][0]
+            self.cursor_prefix = f"{store}.{self.identity[1]}:"
+            self._logs_ahead = self.connection.pragma("journal_mode") == "wal"
+        self._wal = mark(self._beside("-wal"))
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """What tells this file from one that takes its place."""
+        return self._mark[:2]
+
+    def is_current(self) -> bool:
+        """Tell whether the file at the path, and its log, are still those that were opened.
+
+        Raises StoreError when there is no file.
+        """
+        found = mark(self._path)
+        if found is None:
+            raise gone(self._path)
+        if self._frozen:
+            return found == self._mark
+        return found[:2] == self._mark[:2] and self._has_its_log()
+
+    def log_ahead(self) -> None:
+        """Return a file to WAL mode; copies that SQLite makes with VACUUM INTO have left it."""
+        if not self._logs_ahead:
+            self._logs_ahead = self.connection.pragma("journal_mode", "WAL") == "wal"
+            self._wal = mark(self._beside("-wal"))
+
+    def close(self) -> None:
+        """Close the connection.
+
+        Where another file took the place of ours, our log (`-wal`) still has the name that SQLite would read with the
+        new file, and so damage it (https://www.sqlite.org/howtocorrupt.html, 4.4): it is written back and removed.
+        """
+        try:
+            found = mark(self._path)
+            if (found is None or found[:2] != self.identity) and self._wal is not None and self._has_its_log():
+                self._settle()
+        finally:
+            self.connection.close(True)
+
+    def _settle(self) -> None:
+        with suppress(apsw.Error, OSError):
+            is_busy = fetch(self.connection, "PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
+            for suffix in ("-wal", "-shm") if not is_busy else ():
+                self._beside(suffix).unlink(missing_ok=True)
+
+    def _has_its_log(self) -> bool:
+        found = mark(self._beside("-wal"))
+        return self._wal is None or (found is not None and found[:2] == self._wal[:2])
+
+    def _connected(self) -> apsw.Connection:
+        try:
+            return self._checked(apsw.Connection(str(self.real), flags=apsw.SQLITE_OPEN_READWRITE))
+        except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.IOError):
+            # A log in WAL mode needs two files beside the store; without the right to make them, only a file that
+            # nobody writes to can be read (https://www.sqlite.org/wal.html#read_only_databases).
+            wal = mark(self._beside("-wal"))
+            if os.access(self.real.parent, os.W_OK) or (wal is not None and wal[2] > 0):
+                raise
+        from urllib.parse import quote
+
+        self._frozen = True
+        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+        return self._checked(apsw.Connection(f"file:{quote(str(self.real))}?immutable=1", flags=flags))
+
+    def _checked(self, connection: apsw.Connection) -> apsw.Connection:
+        try:
+            connection.set_busy_handler(self._wait)
+            connection.pragma("synchronous", "FULL")
+            where.prepare(connection)
+            self._recognise(connection)
+        except BaseException:
+            connection.close(True)
+            raise
+        return connection
+
+    def _recognise(self, connection: apsw.Connection) -> None:
+        if connection.pragma("application_id") != schema.APPLICATION_ID:
+            tables = [one_line(name) for (name,) in fetch(connection, _TABLES, (_SHOWN_TABLES,))]
+            found = f"it has the tables {', '.join(tables)}" if tables else "it has no tables"
+            advice = f"name another file, or move it away and: taskdeck init {self._path}"
+            raise StoreError(Fault.FOREIGN, f"{self._path} is a SQLite file, but no Taskdeck store: {found}; {advice}")
+        layout = schema.layout(connection)
+        if layout > len(schema.MIGRATIONS):
+            versions = f"its layout is {layout}, this version knows {len(schema.MIGRATIONS)}"
+            message = f"{self._path} was made by a newer Taskdeck ({versions}); update with: pip install -U taskdeck"
+            raise StoreError(Fault.NEWER, message)
+        if layout < len(schema.MIGRATIONS):
+            self._migrate(connection)
+
+    def _migrate(self, connection: apsw.Connection) -> None:
+        if connection.readonly("main"):
+            message = f"{self._path} has an older layout, and cannot be written to, so it cannot be brought up to date"
+            raise StoreError(Fault.READ_ONLY, message)
+        connection.execute("BEGIN IMMEDIATE")
+        schema.migrate(connection)
+        connection.execute("COMMIT")
+
+    def _wait(self, tries: int) -> bool:
+        if tries == 0:
+            self._waits_since = time.monotonic()
+        elif time.monotonic() - self._waits_since > self.patience:
+            return False
+        time.sleep(_NAP)
+        return True
+
+    def _beside(self, suffix: str) -> Path:
+        return self.real.with_name(self.real.name + suffix)
+
+
+_TABLES = r"SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' LIMIT ?"
+
+
+def mark(path: Path) -> tuple[int, int, int, int] | None:
+    """Return what tells a file from one that took its place, and from itself after a write; None: no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def gone(path: Path) -> StoreError:
+    """Return the error of a store whose file is not there any more."""
+    return StoreError(Fault.MISSING, f"{path} was deleted or moved away; put it back, or: taskdeck init {path}")
+
+
+def last_seq(connection: apsw.Connection) -> int:
+    """Return the seq of the last event, 0 when there is none."""
+    return int(fetch(connection, "SELECT max(seq) FROM events")[0][0] or 0)
+
+
+def create(path: Path) -> None:
+    """Make an empty store: whole, or not at all, and never over another file. Only its owner may read it.
+
+    Raises StoreError.
+    """
+    for suffix in ("", "-wal", "-journal"):
+        found = path.with_name(path.name + suffix)
+        if os.path.lexists(found):
+            advice = "nothing was changed" if not suffix else "it is left from another database; move it away first"
+            raise StoreError(Fault.EXISTS, f"{found} exists already; {advice}")
+    draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}.new")
+    try:
+        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o600))
+        with explained(path, "write"):
+            _fill(draft)
+        _place(draft, path)
+    except FileExistsError as error:
+        raise StoreError(Fault.EXISTS, f"{path} exists already; nothing was changed") from error
+    except FileNotFoundError as error:
+        raise StoreError(Fault.MISSING, f"cannot make {path}: there is no folder {path.parent}") from error
+    except OSError as error:
+        raise StoreError(Fault.UNWRITABLE, f"cannot make {path}: {error.strerror}") from error
+    finally:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            draft.with_name(draft.name + suffix).unlink(missing_ok=True)
+
+
+def _fill(draft: Path) -> None:
+    connection = apsw.Connection(str(draft.absolute()), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        connection.pragma("journal_mode", "WAL")
+        connection.pragma("synchronous", "FULL")
+        with connection:
+            schema.migrate(connection)
+    finally:
+        connection.close(True)
+
+
+def _place(draft: Path, path: Path) -> None:
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system without hard links.
+        if os.path.lexists(path):
+            raise FileExistsError from None
+        draft.rename(path)
+    if sys.platform != "win32":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

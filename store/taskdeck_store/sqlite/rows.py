@@ -1,0 +1,206 @@
+"""Rows of the public tables to the values of Taskdeck, and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from taskdeck_store import jsontext
+from taskdeck_store.contract import Change
+from taskdeck_store.values import CARD_PREVIEW, CARD_TITLE, Card, Event, Json, State, Task
+
+if TYPE_CHECKING:
+    from apsw import Connection, SQLiteValue
+
+Row: TypeAlias = tuple[Any, ...]
+
+TASK_COLUMNS = (
+    "id",
+    "title",
+    "description",
+    "state",
+    "priority",
+    "tags",
+    "data",
+    "result",
+    "error",
+    "attempts",
+    "max_attempts",
+    "owner",
+    "lease_until",
+    "created_at",
+    "updated_at",
+    "state_since",
+    "version",
+)
+TASK = ", ".join(TASK_COLUMNS)
+
+_PREVIEW = (
+    "CASE WHEN state = 'failed' THEN error WHEN state IN ('review', 'completed') THEN result ELSE description END"
+)
+CARD = (
+    f"id, substr(title, 1, {CARD_TITLE}), state, priority, tags, attempts, max_attempts, owner, state_since, version, "
+    f"substr({_PREVIEW}, 1, {CARD_PREVIEW})"
+)
+
+EVENT = 'seq, task_id, at, actor, action, from_state, to_state, attempts, note, changes, "group", undoes, hash'
+CHANGE = "seq, task_id, at, actor, action, from_state, to_state, note"
+
+_STATES = {str(state): state for state in State}
+_NO_CHANGES = "{}"
+_NO_TAGS = "[]"
+
+
+def fetch(connection: Connection, sql: str, parameters: Sequence[SQLiteValue] = ()) -> list[Row]:
+    """Return the rows of a query. Bytes that are no UTF-8, in a text that another program wrote, are replaced."""
+    try:
+        return connection.execute(sql, parameters).fetchall()
+    except UnicodeDecodeError:
+        pass
+    names = (f'"{name}"' for name, *_ in connection.execute(sql, parameters).get_description())
+    bare = ", ".join(f"iif(typeof({name}) = 'text', CAST({name} AS BLOB), {name})" for name in names)
+    return [
+        tuple(value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in row)
+        for row in connection.execute(f"SELECT {bare} FROM ({sql})", parameters)
+    ]
+
+
+def is_text(value: str) -> bool:
+    """Tell whether SQLite holds and compares a text as it is: NUL ends texts there, half a surrogate has no UTF-8."""
+    if "\0" in value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def task(row: Sequence[Any]) -> Task:
+    """Return the task of a row of the columns TASK."""
+    (
+        task_id, title, description, state, priority, tags, data, result, error, attempts, max_attempts, owner,
+        lease_until, created_at, updated_at, state_since, version,
+    ) = row  # fmt: skip
+    return Task(
+        id=task_id,
+        title=title,
+        description=description,
+        state=_STATES[state],
+        priority=priority,
+        tags=_tags(tags),
+        data=None if data is None else _value(data),
+        result=None if result is None else _value(result),
+        error=error,
+        attempts=attempts,
+        max_attempts=max_attempts,
+        owner=owner,
+        lease_until=lease_until,
+        created_at=created_at,
+        updated_at=updated_at,
+        state_since=state_since,
+        version=version,
+    )
+
+
+def card(row: Row) -> Card:
+    """Return the card of a row of the columns CARD."""
+    task_id, title, state, priority, tags, attempts, max_attempts, owner, state_since, version, preview = row
+    return Card(
+        id=task_id,
+        title=title,
+        state=_STATES[state],
+        priority=priority,
+        tags=_tags(tags),
+        attempts=attempts,
+        max_attempts=max_attempts,
+        owner=owner,
+        state_since=state_since,
+        version=version,
+        preview=preview or "",
+    )
+
+
+def event(row: Row) -> Event:
+    """Return the event of a row of the columns EVENT."""
+    seq, task_id, at, actor, action, before, after, attempts, note, changes, group, undoes, seal = row
+    return Event(
+        seq=seq,
+        task_id=task_id,
+        at=at,
+        actor=actor,
+        action=action,
+        from_state=None if before is None else _STATES[before],
+        to_state=None if after is None else _STATES[after],
+        attempts=attempts,
+        note=note,
+        changes=_changes(changes),
+        group=group,
+        undoes=undoes,
+        hash=seal,
+    )
+
+
+def change(row: Row) -> Change:
+    """Return the change of a row of the columns CHANGE."""
+    seq, task_id, at, actor, action, before, after, note = row
+    return Change(
+        seq=seq,
+        task_id=task_id,
+        at=at,
+        actor=actor,
+        action=action,
+        from_state=None if before is None else _STATES[before],
+        to_state=None if after is None else _STATES[after],
+        note=note,
+    )
+
+
+def column(name: str, task: Task) -> str | int | None:
+    """Return what a column of `tasks` holds for a task. Raises ValueError for what JSON cannot say."""
+    value = getattr(task, name)
+    if name == "tags":
+        return jsontext.encode(list(value)) if value else _NO_TAGS
+    if name in ("data", "result"):
+        return None if value is None else jsontext.encode(value)
+    return None if value is None else value if isinstance(value, int) else str(value)
+
+
+def _changes(text: str) -> dict[str, tuple[Json, Json]]:
+    pairs = {} if text == _NO_CHANGES else _value(text)
+    if not isinstance(pairs, dict):
+        return {}
+    return {name: tuple(pair) for name, pair in pairs.items() if isinstance(pair, list) and len(pair) == 2}
+
+
+def _tags(text: str) -> tuple[str, ...]:
+    if text == _NO_TAGS:
+        return ()
+    return tuple(tag if isinstance(tag, str) else jsontext.encode(tag) for tag in _value(text))
+
+
+def _value(text: str) -> Json:
+    """The value of JSON that SQLite took as valid; a number that Python cannot hold (1e999) is given as text."""
+    try:
+        return jsontext.decode(text)
+    except ValueError:
+        pass
+    import json
+
+    try:
+        return json.loads(text, parse_int=_whole, parse_float=_broken)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _whole(digits: str) -> int | str:
+    try:
+        return int(digits)
+    except ValueError:
+        return digits
+
+
+def _broken(digits: str) -> float | str:
+    number = float(digits)
+    return digits if math.isinf(number) else number

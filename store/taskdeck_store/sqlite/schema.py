@@ -1,0 +1,102 @@
+"""The layout of a SQLite store: public tables `tasks` and `events`, and how older layouts become this one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskdeck_store import machine
+from taskdeck_store.sqlite import triggers
+from taskdeck_store.values import State
+
+if TYPE_CHECKING:
+    from apsw import Connection
+
+APPLICATION_ID = int.from_bytes(b"Tdck", "big")
+"""What marks a SQLite file as ours, at its 68th byte (https://www.sqlite.org/fileformat.html)."""
+
+
+def _tables() -> str:
+    # WITHOUT ROWID: REPLACE can take a row away by its rowid too. No AUTOINCREMENT: events are never deleted, so that
+    # no seq comes twice, and it would write one more page with each commit.
+    spaces = ", ".join(str(code) for code in range(0x3001) if chr(code).isspace())
+    most = machine.WHOLE_LIMIT
+    states = ", ".join(f"'{state}'" for state in State)
+    return f"""
+        CREATE TABLE tasks (
+          id TEXT NOT NULL PRIMARY KEY,
+          title TEXT NOT NULL,
+          state TEXT NOT NULL DEFAULT 'pending',
+          priority INTEGER NOT NULL DEFAULT 5,
+          attempts INTEGER NOT NULL DEFAULT 0,
+          max_attempts INTEGER NOT NULL DEFAULT 3,
+          owner TEXT,
+          lease_until TEXT,
+          created_at TEXT,
+          updated_at TEXT,
+          state_since TEXT,
+          version TEXT,
+          tags TEXT NOT NULL DEFAULT '[]',
+          error TEXT,
+          description TEXT NOT NULL DEFAULT '',
+          data TEXT,
+          result TEXT,
+          CONSTRAINT "an id takes 1 to {machine.ID_LIMIT} letters, digits and . _ ~ -"
+            CHECK (length(CAST(id AS BLOB)) BETWEEN 1 AND {machine.ID_LIMIT} AND id NOT GLOB '*[^A-Za-z0-9._~-]*'
+              AND instr(id, char(0)) = 0),
+          CONSTRAINT "a title has 1 to {machine.TITLE_LIMIT} characters that are not all blank"
+            CHECK (length(title) <= {machine.TITLE_LIMIT} AND trim(title, char({spaces})) <> ''
+              AND instr(title, char(0)) = 0),
+          CONSTRAINT "state is one of the five" CHECK (state IN ({states})),
+          CONSTRAINT "priority lies between {-most} and {most}" CHECK (priority BETWEEN {-most} AND {most}),
+          CONSTRAINT "attempts lies between 0 and {most}" CHECK (attempts BETWEEN 0 AND {most}),
+          CONSTRAINT "max_attempts lies between 0 and {most}" CHECK (max_attempts BETWEEN 0 AND {most}),
+          CONSTRAINT "tags is a JSON array" CHECK (json_valid(tags) AND json_type(tags) = 'array'),
+          CONSTRAINT "data is JSON" CHECK (data IS NULL OR json_valid(data)),
+          CONSTRAINT "result is JSON" CHECK (result IS NULL OR json_valid(result))
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX tasks_by_priority ON tasks (state, priority, state_since, id);
+        CREATE INDEX tasks_by_time ON tasks (state, state_since, id);
+
+        CREATE TABLE events (
+          seq INTEGER PRIMARY KEY,
+          task_id TEXT NOT NULL,
+          at TEXT NOT NULL,
+          actor TEXT NOT NULL,
+          action TEXT NOT NULL,
+          from_state TEXT CHECK (from_state IN ({states})),
+          to_state TEXT CHECK (to_state IN ({states})),
+          attempts INTEGER NOT NULL,
+          note TEXT,
+          changes TEXT NOT NULL DEFAULT '{{}}'
+            CONSTRAINT "changes is a JSON object" CHECK (json_valid(changes) AND json_type(changes) = 'object'),
+          "group" TEXT,
+          undoes INTEGER,
+          hash TEXT,
+          operation TEXT
+        ) STRICT;
+        CREATE INDEX events_by_task ON events (task_id, seq);
+        CREATE UNIQUE INDEX events_by_operation ON events (operation) WHERE operation IS NOT NULL;
+
+        CREATE TABLE counts (state TEXT NOT NULL PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+        INSERT INTO counts VALUES {", ".join(f"('{state}', 0)" for state in State)};
+
+        CREATE TABLE identity (store TEXT NOT NULL) STRICT;
+        INSERT INTO identity VALUES (lower(hex(randomblob(16))));
+        """
+
+
+MIGRATIONS: tuple[str, ...] = (";\n".join([_tables(), *triggers.ddl()]),)
+"""The n-th makes layout n + 1 from layout n; layout 0 is an empty database."""
+
+
+def migrate(connection: Connection) -> None:
+    """Bring a database to the newest layout, inside the transaction of the caller."""
+    for number in range(layout(connection), len(MIGRATIONS)):
+        connection.execute(MIGRATIONS[number])
+        connection.execute(f"PRAGMA user_version = {number + 1}")
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def layout(connection: Connection) -> int:
+    """Return the number of the layout a database has."""
+    return int(connection.pragma("user_version"))

@@ -1,0 +1,236 @@
+"""The store contract on a SQLite file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import apsw
+
+from taskdeck_store import clock
+from taskdeck_store.contract import Changes, Fault, Key, Order, Outcome, Stop, StoreError, Tally, Window
+from taskdeck_store.lock import SUFFIX, WriteLock
+from taskdeck_store.machine import Code, Command, Refusal
+from taskdeck_store.query.terms import EVERYTHING, Query
+from taskdeck_store.sqlite import opening, reads, writes
+from taskdeck_store.sqlite.faults import explained, explanation
+from taskdeck_store.sqlite.opening import Opened
+from taskdeck_store.sqlite.where import Where
+from taskdeck_store.values import Event, State, Task
+
+if TYPE_CHECKING:
+    from taskdeck_store.sqlite.waiting import Waiter
+
+_READ_PATIENCE = 1.0
+"""Seconds that a read waits for a program that has locked even readers out."""
+_SLOW = 0.01
+"""Seconds after which a commit is announced by a write of its own. A quicker one is found by those whom its write to
+SQLite's log woke; and on ext4 one more dirty file makes each fsync dearer by a fifth."""
+
+
+class SqliteStore:
+    """A `taskdeck_store.contract.Store`; see there. Make one with `open`."""
+
+    kind = "SQLite"
+    audited = True
+
+    def __init__(self, path: Path, *, address: str, read_only: bool, now: clock.Clock, patience: float) -> None:
+        self.address = address
+        self._path = path
+        self._asked_read_only = read_only
+        self._now = now
+        self._patience = patience
+        self._reading = False
+        self._closed = False
+        self._waiter: Waiter | None = None
+        self._opened: Opened | None = None
+        self._open()
+
+    @classmethod
+    def open(cls, path: Path, *, address: str, read_only: bool, now: clock.Clock, patience: float) -> SqliteStore:
+        """Open the store at a path; `address` is what the user called it. Raises StoreError."""
+        return cls(path, address=address, read_only=read_only, now=now, patience=patience)
+
+    @staticmethod
+    def create(path: Path) -> None:
+        """Make an empty store at a path where nothing is. Raises StoreError."""
+        opening.create(path)
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it was asked to be, or cannot be written to."""
+        return self._asked_read_only or (self._opened is not None and not self._opened.writable)
+
+    def apply(self, commands: Sequence[Command], *, whole: bool = False) -> tuple[Outcome, ...]:
+        """Commit commands; see the contract."""
+        if self._reading:
+            raise RuntimeError("apply cannot run inside reading: it would not see the latest commit")
+        if not commands:
+            return ()
+        opened = self._current()
+        if self.read_only:
+            return self._all_refused(commands)
+        deadline = time.monotonic() + self._patience
+        with self._lock.hold(self._patience):
+            begun = time.monotonic()
+            opened.patience = max(0.0, deadline - begun)
+            try:
+                outcomes, seq = self._committed(opened, commands, whole)
+            except apsw.Error as error:
+                raise explanation(error, self._path, "write") from error
+            finally:
+                opened.patience = _READ_PATIENCE
+            if seq and time.monotonic() - begun > _SLOW:
+                self._lock.notice(seq)
+        return outcomes
+
+    @contextmanager
+    def reading(self, *, latest: bool = True) -> Iterator[None]:
+        """Make all reads inside see one commit; see the contract. Without `latest`, a lost file is still read."""
+        if self._reading:
+            yield
+            return
+        connection = self._current(latest=latest).connection
+        with explained(self._path, "read"):
+            connection.execute("BEGIN")
+            self._reading = True
+            try:
+                yield
+            finally:
+                self._reading = False
+                if connection.in_transaction:
+                    connection.execute("COMMIT")
+
+    def counts(self, query: Query = EVERYTHING) -> Mapping[State, Tally]:
+        """Return the tally of every state."""
+        with self.reading():
+            return reads.counts(self._connection, Where(query, self._now()))
+
+    def window(
+        self,
+        state: State,
+        order: Order,
+        *,
+        start: int | Key = 0,
+        before: int = 0,
+        limit: int = 100,
+        query: Query = EVERYTHING,
+    ) -> Window:
+        """Return the cards of a column from a rank or a place on; see the contract."""
+        with self.reading():
+            return reads.window(self._connection, Where(query, self._now()), state, order, start, before, limit)
+
+    def get(self, task_id: str) -> Task | None:
+        """Return a task, or None."""
+        with self.reading():
+            return reads.task(self._connection, task_id)
+
+    def tasks(self, query: Query = EVERYTHING, *, limit: int | None = None) -> Sequence[Task]:
+        """Return whole tasks; see the contract."""
+        with self.reading():
+            return reads.tasks(self._connection, Where(query, self._now()), limit)
+
+    def ids(self, query: Query = EVERYTHING) -> Sequence[tuple[str, str]]:
+        """Return id and version of every task that matches; see the contract."""
+        with self.reading():
+            return reads.ids(self._connection, Where(query, self._now()))
+
+    def events(
+        self, task_id: str | None = None, *, after: int = 0, limit: int | None = None, newest: bool = False
+    ) -> Sequence[Event]:
+        """Return events; see the contract."""
+        with self.reading():
+            return reads.events(self._connection, task_id, after, limit, newest)
+
+    def changes(self, cursor: str | None = None, *, limit: int = 2_000) -> Changes:
+        """Return what was committed since a cursor; see the contract."""
+        with self.reading():
+            latest = opening.last_seq(self._connection)
+            prefix = self._current(latest=False).cursor_prefix
+            now = f"{prefix}{latest}"
+            self._read_up_to = latest
+            if cursor is None or cursor == now:
+                return Changes(cursor=now)
+            seen = cursor.removeprefix(prefix)
+            if not (cursor.startswith(prefix) and seen.isdecimal() and int(seen) <= latest):
+                return Changes(cursor=now, complete=False)
+            found = reads.changes(self._connection, int(seen), limit + 1)
+            if len(found) > limit:
+                return Changes(cursor=now, complete=False)
+            return Changes(cursor=now, changes=tuple(found))
+
+    def wait(self, timeout: float, stop: Stop | None = None) -> bool:
+        """Sleep until something may have changed that `changes` has not told; see the contract."""
+        if self._waiter is None:
+            from taskdeck_store.sqlite.waiting import Waiter
+
+            self._waiter = Waiter(self._path, self._file, lambda: self._read_up_to)
+        return self._waiter.wait(timeout, stop)
+
+    def close(self) -> None:
+        """Let go of files and locks; ends a wait."""
+        self._closed = True
+        if self._waiter is not None:
+            self._waiter.close()
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+            self._lock.close()
+
+    @property
+    def _connection(self) -> apsw.Connection:
+        return self._current(latest=False).connection
+
+    def _current(self, *, latest: bool = True) -> Opened:
+        if self._opened is None:
+            return self._open()
+        if latest and not self._opened.is_current():
+            self._opened.close()
+            self._opened = None
+            return self._open()
+        return self._opened
+
+    def _open(self) -> Opened:
+        if self._closed:
+            raise StoreError(Fault.UNREADABLE, f"{self.address} was closed")
+        opened = Opened(self._path, patience=_READ_PATIENCE)
+        self._opened = opened
+        self._file = opened.identity
+        self._read_up_to = opened.serial
+        self._lock = WriteLock(opened.real.with_name(opened.real.name + SUFFIX), like=opened.real)
+        return opened
+
+    def _committed(self, opened: Opened, commands: Sequence[Command], whole: bool) -> tuple[tuple[Outcome, ...], int]:
+        connection = opened.connection
+        opened.log_ahead()
+        refused: dict[int, Refusal] = {}
+        while True:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                if not opened.is_current():
+                    message = f"{self._path} was replaced by another file meanwhile; nothing was changed; try again"
+                    raise StoreError(Fault.BUSY, message)
+                outcomes = writes.transact(connection, commands, self._now, refused)
+                if whole and any(outcome.refusal for outcome in outcomes):
+                    connection.execute("ROLLBACK")
+                    return writes.undone(connection, outcomes), 0
+                seqs = [outcome.event.seq for outcome in outcomes if outcome.event and not outcome.repeated]
+                connection.execute("COMMIT" if seqs else "ROLLBACK")
+                return tuple(outcomes), max(seqs, default=0)
+            except writes.Unheld as unheld:
+                refused[unheld.number] = unheld.refusal
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    def _all_refused(self, commands: Sequence[Command]) -> tuple[Outcome, ...]:
+        why = "was opened read-only" if self._asked_read_only else "cannot be written to (file, folder or file system)"
+        refusal = Refusal(code=Code.READ_ONLY, message=f"{self.address} {why}; nothing was changed")
+        with self.reading():
+            return tuple(
+                Outcome(command=command, task=reads.task(self._connection, command.task_id), refusal=refusal)
+                for command in commands
+            )

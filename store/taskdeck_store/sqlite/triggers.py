@@ -1,0 +1,197 @@
+"""The rules as SQLite triggers, made from the transition table, so that plain SQL from any program obeys them.
+
+The writer of Taskdeck inserts an event first and then writes its number into the task as `version`. A change of
+`tasks` that does not name the event just made is someone else's: a trigger records it, in the same transaction, as
+an event of the actor `external`, and gives the task its version and times. What the table forbids is refused.
+
+The SQL keeps to SQLite 3.37, which may be what the other program has: RAISE with literal texts, no newer functions.
+SQLite's REPLACE removes rows without firing delete triggers; hence the tables' own look at their history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+from taskdeck_store import machine
+from taskdeck_store.values import EXTERNAL, REMOVED, Action, State
+
+_TEXTS = ("title", "description", "error", "owner", "lease_until")
+_WHOLES = ("priority", "attempts", "max_attempts")
+_JSON = ("tags", "data", "result")
+_GIVEN = ("version", "created_at", "state_since")
+
+_LAST = "(SELECT max(seq) FROM events)"
+_NOW = "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')"
+_AT = f"max({_NOW}, coalesce((SELECT at FROM events WHERE seq = {_LAST}), ''))"
+_OURS = f"""EXISTS (SELECT 1 FROM events WHERE seq = {_LAST} AND CAST(seq AS TEXT) = NEW.version
+    AND task_id = NEW.id AND to_state = NEW.state)"""
+
+
+def ddl() -> Iterator[str]:
+    """Yield the CREATE TRIGGER statements."""
+    yield _insert_refused()
+    yield _update_refused()
+    yield _inserted_outside()
+    yield _updated_outside()
+    yield _deleted_outside()
+    yield from _counted()
+    yield from _events_kept()
+
+
+def _insert_refused() -> str:
+    begins = f"a task begins in {machine.said(State.PENDING)}; add it there, then move it"
+    forged = "leave version out: the database gives a task its version"
+    return f"""
+        CREATE TRIGGER tasks_insert_refused BEFORE INSERT ON tasks
+        WHEN NEW.state <> {_text(State.PENDING)} OR NEW.version <> '' AND NOT {_OURS} BEGIN
+          SELECT CASE
+            WHEN {_unknown()} THEN {_refuse(_no_such_state())}
+            WHEN NEW.state <> {_text(State.PENDING)} THEN {_refuse(begins)}
+            ELSE {_refuse(forged)} END;
+        END"""
+
+
+def _update_refused() -> str:
+    illegal = [
+        f"WHEN OLD.state = {_text(before)} AND NEW.state = {_text(after)} THEN "
+        + _refuse(machine.why_no_move(before, after))
+        for before, after in product(State, State)
+        if machine.action_between(before, after) is None
+    ]
+    return f"""
+        CREATE TRIGGER tasks_update_refused BEFORE UPDATE OF id, state ON tasks
+        WHEN NEW.state <> OLD.state OR NEW.id IS NOT OLD.id BEGIN
+          SELECT CASE
+            WHEN NEW.id IS NOT OLD.id THEN {_refuse("a task keeps its id; add a new task instead")}
+            WHEN {_unknown()} THEN {_refuse(_no_such_state())}
+            {" ".join(illegal)} END;
+        END"""
+
+
+def _inserted_outside() -> str:
+    replaced = "this task exists, and REPLACE would erase it unrecorded; use UPDATE, or ON CONFLICT (id) DO UPDATE"
+    lived = "(SELECT to_state FROM events WHERE task_id = NEW.id ORDER BY seq DESC LIMIT 1) IS NOT NULL"
+    return f"""
+        CREATE TRIGGER tasks_inserted_outside AFTER INSERT ON tasks WHEN NOT {_OURS} BEGIN
+          SELECT {_refuse(replaced)} WHERE {lived};
+          {_event(_text(Action.ADD), "NEW", "NULL", "NEW.state", "NEW.attempts", _whole_row("NEW", added=True))};
+          UPDATE tasks SET ({", ".join(_GIVEN)}, updated_at) =
+            (SELECT CAST(seq AS TEXT), at, at, at FROM events WHERE seq = {_LAST}) WHERE id = NEW.id;
+        END"""
+
+
+def _updated_outside() -> str:
+    after = {
+        "attempts": f"CASE WHEN {_again()} AND NEW.attempts = OLD.attempts THEN OLD.attempts + 1 ELSE NEW.attempts END",
+        "owner": f"CASE WHEN {_again()} AND NEW.owner IS OLD.owner THEN NULL ELSE NEW.owner END",
+        "lease_until": f"CASE WHEN OLD.state = {_text(State.IN_PROGRESS)} AND NEW.state <> OLD.state THEN NULL "
+        "ELSE NEW.lease_until END",
+    }
+    noticed = [name for name in (*_TEXTS, *_WHOLES, *_JSON, "state", *_GIVEN) if name != "lease_until"]
+    changed = " OR ".join(f"NEW.{name} IS NOT OLD.{name}" for name in noticed)
+    changes = [_change(name, f"OLD.{name}", after.get(name, f"NEW.{name}")) for name in (*_TEXTS, *_WHOLES, *_JSON)]
+    actions = " ".join(
+        f"WHEN OLD.state = {_text(before)} AND NEW.state = {_text(to)} THEN {_text(action)}"
+        for before, to in product(State, State)
+        if before is not to and (action := machine.action_between(before, to)) is not None
+    )
+    move = f"CASE {actions} ELSE {_text(Action.EDIT)} END"
+    return f"""
+        CREATE TRIGGER tasks_updated_outside AFTER UPDATE ON tasks
+        WHEN NOT (NEW.version IS NOT OLD.version AND {_OURS}) AND ({changed}) BEGIN
+          {_event(move, "NEW", "OLD.state", "NEW.state", after["attempts"], _changes(changes))};
+          UPDATE tasks SET {", ".join(f"{name} = {value}" for name, value in after.items())},
+            (version, updated_at, state_since, created_at) =
+            (SELECT CAST(seq AS TEXT), at, CASE WHEN NEW.state = OLD.state THEN OLD.state_since ELSE at END,
+              OLD.created_at FROM events WHERE seq = {_LAST})
+          WHERE id = NEW.id;
+        END"""
+
+
+def _deleted_outside() -> str:
+    return f"""
+        CREATE TRIGGER tasks_deleted_outside AFTER DELETE ON tasks BEGIN
+          {_event(_text(REMOVED), "OLD", "OLD.state", "NULL", "OLD.attempts", _whole_row("OLD", added=False))};
+        END"""
+
+
+def _counted() -> Iterator[str]:
+    for name, when, state, step in (("inserted", "INSERT", "NEW", "+ 1"), ("deleted", "DELETE", "OLD", "- 1")):
+        yield f"""
+        CREATE TRIGGER tasks_{name}_counted AFTER {when} ON tasks BEGIN
+          UPDATE counts SET count = count {step} WHERE state = {state}.state;
+        END"""
+    yield """
+        CREATE TRIGGER tasks_moved_counted AFTER UPDATE OF state ON tasks WHEN NEW.state <> OLD.state BEGIN
+          UPDATE counts SET count = count + CASE state WHEN NEW.state THEN 1 ELSE -1 END
+          WHERE state IN (OLD.state, NEW.state);
+        END"""
+
+
+def _events_kept() -> Iterator[str]:
+    kept = "the audit log only grows: an event is never changed or deleted"
+    fields = ("seq", "task_id", "at", "actor", "action", "from_state", "to_state", "attempts", "note", "changes")
+    same = " AND ".join(f'NEW."{name}" IS OLD."{name}"' for name in (*fields, "group", "undoes", "operation"))
+    yield f"""
+        CREATE TRIGGER events_delete_refused BEFORE DELETE ON events BEGIN SELECT {_refuse(kept)}; END"""
+    yield f"""
+        CREATE TRIGGER events_update_refused BEFORE UPDATE ON events
+        WHEN NOT (OLD.hash IS NULL AND NEW.hash IS NOT NULL AND {same}) BEGIN SELECT {_refuse(kept)}; END"""
+    yield f"""
+        CREATE TRIGGER events_insert_refused BEFORE INSERT ON events
+        WHEN NEW.seq > 0 OR EXISTS (SELECT 1 FROM events WHERE operation = NEW.operation) BEGIN
+          SELECT {_refuse("an event gets its seq from the database, and its operation must be new")};
+        END"""
+
+
+def _event(action: str, row: str, before: str, after: str, attempts: str, changes: str) -> str:
+    return f"""INSERT INTO events (task_id, at, actor, action, from_state, to_state, attempts, changes)
+            SELECT {row}.id, {_AT}, {_text(EXTERNAL)}, {action},
+              {before}, {after}, {attempts}, {changes}"""
+
+
+def _whole_row(row: str, *, added: bool) -> str:
+    rows = []
+    for name in (*_TEXTS, *_WHOLES, *_JSON):
+        nothing = _text("[]" if name == "tags" else "")
+        value = f"CASE WHEN {row}.{name} <> {nothing} THEN {row}.{name} END"
+        rows.append(_change(name, "NULL", value) if added else _change(name, value, "NULL"))
+    return _changes(rows)
+
+
+def _changes(rows: list[str]) -> str:
+    union = " UNION ALL ".join(rows)
+    return f"(SELECT json_group_object(field, json_array(json(before), json(after))) FROM ({union}))"
+
+
+def _change(name: str, before: str, after: str) -> str:
+    quote = "coalesce(json({}), 'null')" if name in _JSON else "json_quote({})"
+    old, new = quote.format(before), quote.format(after)
+    really = f"({before}) IS NOT ({after})" + (f" AND {old} IS NOT {new}" if name in _JSON else "")
+    return f"SELECT {_text(name)} AS field, {old} AS before, {new} AS after WHERE {really}"
+
+
+def _again() -> str:
+    pairs = " OR ".join(
+        f"OLD.state = {_text(before)} AND NEW.state = {_text(after)}"
+        for before, after in product(State, State)
+        if (action := machine.action_between(before, after)) is not None and machine.RULES[action].again
+    )
+    return f"({pairs})"
+
+
+def _unknown() -> str:
+    return f"NEW.state NOT IN ({', '.join(map(_text, State))})"
+
+
+def _no_such_state() -> str:
+    return f"there is no such state; the states are {', '.join(State)}"
+
+
+def _refuse(reason: str) -> str:
+    return f"RAISE(ABORT, {_text(reason)})"
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,175 @@
+"""The one write of a SQLite store: commands to outcomes, inside a write transaction of the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+import apsw
+from msgspec.structs import replace
+
+from taskdeck_store import jsontext, machine
+from taskdeck_store.clock import Clock
+from taskdeck_store.contract import Outcome
+from taskdeck_store.machine import Code, Command, Refusal, Transition, said, transition
+from taskdeck_store.sqlite import reads, rows
+from taskdeck_store.sqlite.faults import one_line
+from taskdeck_store.sqlite.rows import fetch
+from taskdeck_store.values import Action, Event, Json, Task, Time
+
+if TYPE_CHECKING:
+    from apsw import Connection
+
+_BEFORE = """SELECT (SELECT seq FROM events WHERE operation = ?),
+    (SELECT at FROM events WHERE seq = (SELECT max(seq) FROM events))"""
+"""The event of an operation that was done before, and the time of the last event."""
+_BEFORE_WITH_TASK = f"{_BEFORE}, {rows.TASK} FROM tasks WHERE id = ?"
+_EVENT_COLUMNS = (
+    "task_id",
+    "at",
+    "actor",
+    "action",
+    "from_state",
+    "to_state",
+    "attempts",
+    "note",
+    "changes",
+    '"group"',
+    "operation",
+)
+_INSERT_EVENT = f"""
+    INSERT INTO events ({", ".join(_EVENT_COLUMNS)}) VALUES ({", ".join("?" * len(_EVENT_COLUMNS))})"""
+_JSON = ("tags", "data", "result")
+_INSERT_TASK = f"INSERT INTO tasks ({rows.TASK}) VALUES ({', '.join('?' * len(rows.TASK_COLUMNS))})"
+
+
+class Unheld(Exception):
+    """The database refused the values of a command; what the transaction did so far must be undone."""
+
+    def __init__(self, number: int, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.number = number
+        self.refusal = refusal
+
+
+def transact(
+    connection: Connection, commands: Sequence[Command], now: Clock, refused: Mapping[int, Refusal]
+) -> list[Outcome]:
+    """Carry out the commands in order and return their outcomes; nothing is committed.
+
+    `refused` holds, by a command's number, what an earlier try found. Raises Unheld.
+    """
+    at = now()
+    return [
+        _refused(connection, command, refused[number])
+        if number in refused
+        else _outcome(connection, command, number, at)
+        for number, command in enumerate(commands)
+    ]
+
+
+def undone(connection: Connection, outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
+    """Return the outcomes of an all-or-nothing `apply` that one refusal has undone."""
+    return tuple(
+        outcome if outcome.repeated else _refused(connection, outcome.command, outcome.refusal) for outcome in outcomes
+    )
+
+
+def _refused(connection: Connection, command: Command, refusal: Refusal | None) -> Outcome:
+    return Outcome(command=command, task=reads.task(connection, command.task_id), refusal=refusal)
+
+
+def _outcome(connection: Connection, command: Command, number: int, at: Time) -> Outcome:
+    held = _held(command)
+    if isinstance(held, Refusal):
+        return _refused(connection, command, held)
+    found = fetch(connection, _BEFORE_WITH_TASK, (command.operation, command.task_id))
+    done_by, last_at, *columns = found[0] if found else fetch(connection, _BEFORE, (command.operation,))[0]
+    if done_by is not None:
+        (event,) = reads.events(connection, None, done_by - 1, 1, False)
+        return Outcome(command=command, task=reads.task(connection, event.task_id), event=event, repeated=True)
+    # The clock may have been set back: the log's times never run backwards.
+    at = max(at, last_at or at)
+    task = rows.task(columns) if columns else None
+    if task is not None and command.expect not in (None, task.version) and command.action is not Action.ADD:
+        return Outcome(command=command, task=task, refusal=_conflict(connection, task))
+    move = transition(task, held, at)
+    if isinstance(move, Refusal):
+        return Outcome(command=command, task=task, refusal=move)
+    try:
+        return _moved(connection, command, task, move, at)
+    except apsw.ConstraintError as error:
+        message = f"cannot {command.action} {command.task_id}: {one_line(error)}"
+        raise Unheld(number, Refusal(code=Code.INVALID, message=message)) from error
+
+
+def _moved(connection: Connection, command: Command, before: Task | None, move: Transition, at: Time) -> Outcome:
+    values = (
+        command.task_id,
+        at,
+        command.actor,
+        command.action,
+        move.from_state,
+        move.to_state,
+        move.task.attempts,
+        command.note,
+        jsontext.encode(move.changes),
+        command.group,
+        command.operation,
+    )
+    connection.execute(_INSERT_EVENT, values)
+    event = Event(
+        seq=connection.last_insert_rowid(),
+        task_id=command.task_id,
+        at=at,
+        actor=command.actor,
+        action=command.action,
+        from_state=move.from_state,
+        to_state=move.to_state,
+        attempts=move.task.attempts,
+        note=command.note,
+        changes=move.changes,
+        group=command.group,
+    )
+    task = replace(move.task, version=str(event.seq))
+    if before is None:
+        connection.execute(_INSERT_TASK, [rows.column(name, task) for name in rows.TASK_COLUMNS])
+    else:
+        changed = tuple(name for name in rows.TASK_COLUMNS if getattr(task, name) is not getattr(before, name))
+        connection.execute(_update(changed), (*(rows.column(name, task) for name in changed), task.id))
+    return Outcome(command=command, task=task, event=event)
+
+
+@cache
+def _update(columns: tuple[str, ...]) -> str:
+    return f"UPDATE tasks SET {', '.join(f'{name} = ?' for name in columns)} WHERE id = ?"
+
+
+def _conflict(connection: Connection, task: Task) -> Refusal:
+    (last,) = reads.events(connection, task.id, 0, 1, True)
+    who = f"{one_line(last.actor)} did {last.action} at {last.at}"
+    message = f"{task.id} changed meanwhile: it is {said(task.state)} now; {who}; look at it, then decide anew"
+    return Refusal(code=Code.CONFLICT, message=message)
+
+
+def _held(command: Command) -> Command | Refusal:
+    """The command as a reader of the store will see it (JSON has a list for a tuple), or why SQLite cannot hold it."""
+    texts = {"task id": command.task_id, "actor": command.actor, "operation": command.operation}
+    texts |= {"note": command.note or "", "group": command.group or ""}
+    json: dict[str, Json] = {}
+    for name, value in command.fields.items():
+        if name in _JSON:
+            try:
+                json[name] = jsontext.decode(jsontext.encode(machine.plain(value)))
+            except ValueError as error:
+                message = f"cannot {command.action} {one_line(command.task_id)}: {name}: {one_line(error)}"
+                return Refusal(code=Code.INVALID, message=message)
+        elif isinstance(value, str):
+            texts[name] = value
+    for name, text in texts.items():
+        if not rows.is_text(text):
+            what = "a character that SQLite cannot (NUL, or half a surrogate)"
+            message = f"cannot {command.action} {one_line(command.task_id)}: its {name} holds {what}"
+            return Refusal(code=Code.INVALID, message=message)
+    return replace(command, fields={**command.fields, **json}) if json else command

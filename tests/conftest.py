@@ -1,0 +1,60 @@
+"""What every test runs under: a known terminal and time zone, no animations, and no settings of the person at home."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+for _name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TASKDECK_ACTOR", "TMUX", "COLUMNS", "LINES"):
+    os.environ.pop(_name, None)
+os.environ.update(TERM="xterm-256color", COLORTERM="truecolor", TEXTUAL_ANIMATIONS="none", TZ="UTC")
+if hasattr(time, "tzset"):
+    time.tzset()
+if "textual.constants" in sys.modules:
+    # The snapshot plugin imports Textual before any conftest is read; Textual read the variable then.
+    sys.modules["textual.constants"].TEXTUAL_ANIMATIONS = "none"  # type: ignore[attr-defined]
+
+_HOMES = Path(tempfile.mkdtemp(prefix="taskdeck-tests-"))
+_numbers = itertools.count()
+_Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
+
+
+@pytest.fixture(autouse=True)
+def own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test configuration and state folders of its own, none of them made yet."""
+    home = _HOMES / str(next(_numbers))
+    for kind in ("CONFIG", "STATE", "DATA", "CACHE"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(home / kind.lower()))
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(_HOMES, ignore_errors=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return _no_skip((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _no_skip((yield))
+
+
+def _no_skip(report: _Report) -> _Report:
+    """With TASKDECK_NO_SKIPS=1, make a failure of a skip: what was not run has shown nothing."""
+    if os.environ.get("TASKDECK_NO_SKIPS") == "1" and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{report.nodeid}: skipped, where nothing may be: {report.longrepr}"
+    return report

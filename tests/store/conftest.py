@@ -1,0 +1,72 @@
+"""A store of each kind, with a clock that the test turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from backends import BACKENDS, Backend, Sqlite
+
+from taskdeck_store import Store, clock, open_store
+
+
+class Turned:
+    """A clock that stands still until it is turned."""
+
+    def __init__(self) -> None:
+        self.moment = "2026-01-31T09:00:00.000000Z"
+
+    def __call__(self) -> clock.Time:
+        return self.moment
+
+    def turn(self, seconds: float) -> clock.Time:
+        self.moment = clock.plus(self.moment, seconds)
+        return self.moment
+
+
+Opener = Callable[..., Store]
+
+
+@pytest.fixture(params=BACKENDS, ids=lambda kind: kind.name)
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    made: Backend = request.param()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def sqlite() -> Iterator[Sqlite]:
+    made = Sqlite()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def now() -> Turned:
+    return Turned()
+
+
+@pytest.fixture
+def path(backend: Backend, tmp_path: Path) -> Path:
+    return backend.make(tmp_path)
+
+
+@pytest.fixture
+def opened(path: Path, now: Turned) -> Iterator[Opener]:
+    """Open further handles of the store; all are closed in the end."""
+    handles: list[Store] = []
+
+    def another(**options: object) -> Store:
+        handle = open_store(str(path), **{"now": now, **options})  # type: ignore[arg-type]
+        handles.append(handle)
+        return handle
+
+    yield another
+    for handle in handles:
+        handle.close()
+
+
+@pytest.fixture
+def store(opened: Opener) -> Store:
+    return opened()

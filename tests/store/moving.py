@@ -1,0 +1,58 @@
+"""Short ways to put a task into a store and into a state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from taskdeck_store import Action, Outcome, State, Store, Task, command
+
+WAY: dict[State, tuple[Action, ...]] = {
+    State.PENDING: (),
+    State.IN_PROGRESS: (Action.START,),
+    State.REVIEW: (Action.START, Action.SUBMIT),
+    State.COMPLETED: (Action.START, Action.SUBMIT, Action.APPROVE),
+    State.FAILED: (Action.FAIL,),
+}
+"""The actions that lead from pending to a state."""
+
+
+def do(store: Store, task_id: str, action: Action, **options: Any) -> Outcome:
+    """Apply one command; `options` are those of `command`."""
+    (outcome,) = store.apply([command(task_id, action, **{"actor": "ann", **options})])
+    return outcome
+
+
+def done(store: Store, task_id: str, action: Action, **options: Any) -> Task:
+    """Apply one command, which must not be refused, and return the task after it."""
+    outcome = do(store, task_id, action, **options)
+    assert outcome.refusal is None, outcome.refusal
+    assert outcome.task is not None
+    return outcome.task
+
+
+def put(store: Store, task_id: str, state: State = State.PENDING, **fields: Any) -> Task:
+    """Add a task and lead it into a state."""
+    task = done(store, task_id, Action.ADD, **{"title": f"task {task_id}", **fields})
+    for action in WAY[state]:
+        task = done(store, task_id, action)
+    return task
+
+
+def put_all(store: Store, fields: Iterable[tuple[str, State, dict[str, Any]]]) -> None:
+    """Add many tasks and lead each into its state, in few commits."""
+    wanted = list(fields)
+    store.apply([command(i, Action.ADD, actor="ann", title=f"task {i}", **given) for i, _, given in wanted], whole=True)
+    for step in range(3):
+        moves = [(task_id, WAY[state][step]) for task_id, state, _ in wanted if len(WAY[state]) > step]
+        outcomes = store.apply([command(task_id, action, actor="ann") for task_id, action in moves], whole=True)
+        assert all(outcome.event for outcome in outcomes)
+
+
+def quiet(store: Store) -> None:
+    """Read until a wait finds nothing more: a store may wake its reader once too often, never once too few."""
+    for _ in range(50):
+        store.changes()
+        if not store.wait(0.05):
+            return
+    raise AssertionError("the store wakes its reader again and again")

@@ -1,0 +1,129 @@
+"""Every store: several processes that write at once, and processes that are killed."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from backends import Backend
+from moving import put
+from writer import TASKS
+
+from conftest import Opener
+from taskdeck_store import Action, State, Store, Task, command, create_store, open_store
+from taskdeck_store.machine import RULES
+
+WRITER = Path(__file__).with_name("writer.py")
+Told = tuple[str, str, int]
+"""A task, the operation on it, and the seq of its event, as a writer had it from `apply`."""
+
+
+@pytest.fixture
+def pool(store: Store) -> Store:
+    for number in range(TASKS):
+        put(store, f"t-{number}")
+    return store
+
+
+def start(path: Path, name: str, wanted: int) -> subprocess.Popen[str]:
+    program = [sys.executable, str(WRITER), str(path), name, str(wanted)]
+    return subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
+
+
+def parsed(output: str) -> list[Told]:
+    """What was told; a kill may have cut off the end of the last line."""
+    lines = output.splitlines()[: output.count("\n")]
+    return [(task_id, operation, int(seq)) for task_id, operation, seq in map(str.split, lines)]
+
+
+def check_record(store: Store, told: list[Told]) -> None:
+    """The log holds each commit that was told, once; and the tasks are what the log says."""
+    events = {event.seq: event for event in store.events()}
+    assert sorted(events) == list(range(min(events), max(events) + 1))
+    assert len({seq for _, _, seq in told}) == len(told)
+    for task_id, operation, seq in told:
+        assert events[seq].task_id == task_id
+        (again,) = store.apply([command(task_id, Action.START, actor="x", operation=operation)])
+        assert again.repeated
+        assert again.event == events[seq]
+    assert len(store.events()) == len(events)
+    states: dict[str, State | None] = {}
+    attempts: Counter[str] = Counter()
+    for event in store.events():
+        assert event.from_state == states.get(event.task_id)
+        states[event.task_id] = event.to_state
+        attempts[event.task_id] += event.action in RULES and RULES[Action(event.action)].again
+        assert event.attempts == attempts[event.task_id]
+    tasks: dict[str, Task] = {task.id: task for task in store.tasks()}
+    assert {task_id: task.state for task_id, task in tasks.items()} == states
+    assert all(tasks[task_id].attempts == count for task_id, count in attempts.items())
+    assert sum(tally.count for tally in store.counts().values()) == len(tasks) == TASKS
+
+
+def test_four_writers_lose_nothing_and_all_get_on(pool: Store, path: Path) -> None:
+    wanted = 40
+    writers = {name: start(path, name, wanted) for name in ("w-1", "w-2", "w-3", "w-4")}
+    told = {name: parsed(process.communicate(timeout=120)[0]) for name, process in writers.items()}
+    assert [process.returncode for process in writers.values()] == [0] * 4
+    assert [len(lines) for lines in told.values()] == [wanted] * 4
+    check_record(pool, [line for lines in told.values() for line in lines])
+    assert Counter(event.actor for event in pool.events()) == {"ann": TASKS, **dict.fromkeys(writers, wanted)}
+
+
+def kill_writers(store: Store, opened: Opener, path: Path, rounds: int, seed: int) -> None:
+    chance = random.Random(seed)
+    told: list[Told] = []
+    for number in range(rounds):
+        doomed, bystander = start(path, f"doomed-{number}", 0), start(path, f"bystander-{number}", 15)
+        assert doomed.stdout is not None
+        lines = [doomed.stdout.readline() for _ in range(chance.randrange(1, 40))]
+        doomed.kill()
+        told += parsed("".join(lines) + doomed.communicate(timeout=60)[0])
+        told += parsed(bystander.communicate(timeout=60)[0])
+        assert bystander.returncode == 0
+        check_record(opened(), told)
+    check_record(store, told)
+
+
+def test_what_apply_returned_survives_kill_9_and_blocks_nobody(pool: Store, opened: Opener, path: Path) -> None:
+    kill_writers(pool, opened, path, rounds=4, seed=1)
+
+
+@pytest.mark.soak
+def test_what_apply_returned_survives_many_kills(pool: Store, opened: Opener, path: Path) -> None:
+    kill_writers(pool, opened, path, rounds=60, seed=2)
+
+
+MAKER = """
+import os, signal, sys
+from taskdeck_store import create_store
+create_store(sys.argv[1] + ".first" + sys.argv[3])
+left = int(sys.argv[2])
+def hook(event, arguments):
+    global left
+    if event == "open" or event.startswith("os."):
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(hook)
+create_store(sys.argv[1])
+"""
+"""Makes a store, and dies before its so-manieth use of a file; what it imports, it has imported before."""
+
+
+def test_a_maker_that_is_killed_leaves_a_whole_store_or_none(backend: Backend, tmp_path: Path) -> None:
+    for uses in range(1, 50):
+        path = tmp_path / f"{uses}" / f"tasks{backend.suffix}"
+        path.parent.mkdir()
+        program = [sys.executable, "-c", MAKER, str(path), str(uses), backend.suffix]
+        ended = subprocess.run(program, check=False, timeout=60).returncode
+        if not path.exists():
+            create_store(str(path))
+        open_store(str(path)).close()
+        if ended == 0:
+            break
+    assert uses > 3
