@@ -1,0 +1,84 @@
+"""Pictures of the board at three sizes, in each theme, with cards of one, two and three lines."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from taskdeck_store import open_store
+from taskdeck_tui.deck import Deck
+from taskdeck_tui.demo import history
+from taskdeck_tui.feed import Reader
+from taskdeck_tui.model.look import Wanted
+from taskdeck_tui.outlet import Outlet
+from taskdeck_tui.writer import Writer
+
+NOW = "2026-01-31T09:05:00.000000Z"
+SIZES = {"large": (200, 50), "medium": (80, 24), "small": (40, 12)}
+
+Compare = Callable[..., bool]
+Before = Callable[[Pilot[Any]], Awaitable[None]]
+
+
+@pytest.fixture
+def no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+@pytest.fixture
+def deck(tmp_path: Path) -> Iterator[Deck]:
+    path = str(tmp_path / "demo.db")
+    history.build(path, tasks=120, seed=1, now=NOW)
+    store = open_store(path, now=lambda: NOW)
+    outlet = Outlet()
+    reader = Reader(store, Wanted(), lambda: NOW, outlet)
+    reader.prime()
+    writer = Writer(lambda: open_store(path, now=lambda: NOW), outlet)
+    yield Deck(path, store.kind, reader, writer, outlet, read_only=False, actor="ada", now=lambda: NOW)
+    writer.close(5)
+    reader.close()
+
+
+def keys(*pressed: str, theme: str | None = None) -> Before:
+    async def before(pilot: Pilot[Any]) -> None:
+        if theme is not None:
+            pilot.app.theme = theme
+        for key in pressed:
+            await pilot.press(key)
+            await pilot.pause()
+        await pilot.wait_for_scheduled_animations()
+        await pilot.pause()
+
+    return before
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("theme", ["taskdeck-dark", "taskdeck-light"])
+def test_board(deck: Deck, snap_compare: Compare, size: str, theme: str) -> None:
+    assert snap_compare(deck, terminal_size=SIZES[size], run_before=keys("l", "l", "j", theme=theme))
+
+
+@pytest.mark.parametrize("theme", ["taskdeck-contrast", "taskdeck-terminal"])
+def test_board_in_the_other_themes(deck: Deck, snap_compare: Compare, theme: str) -> None:
+    assert snap_compare(deck, terminal_size=(120, 30), run_before=keys("5", theme=theme))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_three_lines(deck: Deck, snap_compare: Compare, size: str) -> None:
+    assert snap_compare(
+        deck, terminal_size=SIZES[size], run_before=keys("z", "3", "j", "j", "space", "j", "space", "j")
+    )
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_one_line(deck: Deck, snap_compare: Compare, size: str) -> None:
+    assert snap_compare(deck, terminal_size=SIZES[size], run_before=keys("z", "z", "4", "G"))
+
+
+@pytest.mark.usefixtures("no_colour")
+def test_without_colour_states_cursor_and_selection_can_be_told(snap_compare: Compare, deck: Deck) -> None:
+    assert snap_compare(deck, terminal_size=(120, 30), run_before=keys("3", "space", "j"))

@@ -1,0 +1,206 @@
+"""log, and following it: every event once, and a clean end."""
+
+from __future__ import annotations
+
+import json
+import select
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from cli_stage import EVENT_FIELDS, add, running, taskdeck
+
+from taskdeck_store import open_store
+from taskdeck_store.machine import command
+from taskdeck_store.values import Action
+
+
+@pytest.fixture(params=["tasks.db", "tasks.json"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    path = str(tmp_path / request.param)
+    assert taskdeck("init", path).code == 0
+    add(path, "a", "b")
+    return path
+
+
+class Follower:
+    """The lines that `taskdeck log --follow` has written by now."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        self.lines: list[str] = []
+        self._reading = threading.Thread(target=self._read)
+        self._reading.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        self.lines.extend(line.decode() for line in iter(self.process.stdout.readline, b""))
+
+    def end(self) -> tuple[int, str]:
+        """Interrupt it, as ctrl+c does; return its exit code and what it wrote to stderr."""
+        self.process.send_signal(signal.SIGINT)
+        code = self.process.wait(60)
+        self._reading.join()
+        assert self.process.stderr is not None
+        return code, self.process.stderr.read().decode()
+
+
+@contextmanager
+def following(*words: str) -> Iterator[Follower]:
+    with running("log", *words, "--follow") as process:
+        yield Follower(process)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.01)
+
+
+def test_the_log_is_an_array_of_events(store: str) -> None:
+    taskdeck("start", store, "a", "--actor", "ann", "--note", "now")
+    events = taskdeck("log", store, "--json").value
+    assert all(list(event) == EVENT_FIELDS for event in events)
+    assert [event["seq"] for event in events] == sorted({event["seq"] for event in events})
+    assert [(event["task_id"], event["action"]) for event in events] == [("a", "add"), ("b", "add"), ("a", "start")]
+    last = events[-1]
+    assert (last["actor"], last["note"], last["from_state"], last["to_state"]) == (
+        *("ann", "now", "pending", "in_progress"),
+    )
+    assert last["changes"]["owner"] == [None, "ann"]
+    assert taskdeck("log", store, "a", "--json").value == [event for event in events if event["task_id"] == "a"]
+
+
+def test_a_person_reads_one_line_an_event(store: str) -> None:
+    taskdeck("start", store, "a", "--actor", "ann", "--note", "two\nlines")
+    lines = taskdeck("log", store, "a").out.splitlines()
+    assert len(lines) == 2
+    assert lines[0].endswith("a  ○ pending")
+    for part in ("ann", "start", "○ pending → ◐ in progress", "two lines"):
+        assert part in lines[1]
+
+
+def test_the_log_of_no_task_is_exit_3(store: str) -> None:
+    for words in ([], ["--follow"]):
+        ran = taskdeck("log", store, "zz", "--json", *words)
+        assert (ran.code, ran.out) == (3, "")
+        assert ran.error["code"] == "not_found"
+
+
+def test_an_empty_log_is_empty(tmp_path: Path) -> None:
+    path = str(tmp_path / "tasks.db")
+    taskdeck("init", path)
+    assert taskdeck("log", path, "--json").value == []
+    assert taskdeck("log", path).out == ""
+
+
+def test_a_follower_tells_every_event_once_while_others_write(store: str) -> None:
+    with following(store, "--json") as follower:
+
+        def write(name: str) -> None:
+            handle = open_store(store)
+            for number in range(25):
+                handle.apply([command(f"{name}-{number}", Action.ADD, actor=name, title="x")])
+            handle.close()
+
+        until(lambda: len(follower.lines) >= 2)
+        writers = [threading.Thread(target=write, args=(name,)) for name in ("w1", "w2")]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        until(lambda: len(follower.lines) >= 52)
+        code, errors = follower.end()
+        assert (code, errors) == (130, "")
+        assert [json.loads(line) for line in follower.lines] == taskdeck("log", store, "--json").value
+
+
+def test_a_follower_of_one_task_tells_of_no_other(store: str) -> None:
+    with following(store, "b", "--json") as follower:
+        until(lambda: len(follower.lines) == 1)
+        taskdeck("start", store, "a")
+        taskdeck("start", store, "b")
+        until(lambda: len(follower.lines) >= 2)
+        follower.end()
+        assert [json.loads(line)["task_id"] for line in follower.lines] == ["b", "b"]
+
+
+def change_outside(store: str) -> None:
+    """Move task a as a program does that knows nothing of Taskdeck."""
+    if store.endswith(".json"):
+        tasks = json.loads(Path(store).read_text())
+        Path(store).write_text(json.dumps([{**task, "state": "in_progress"} for task in tasks], indent=2))
+    else:
+        with closing(sqlite3.connect(store)) as database, database:
+            database.execute("UPDATE tasks SET state = 'in_progress' WHERE id = 'a'")
+
+
+def test_a_change_from_outside_is_told(store: str) -> None:
+    with following(store, "a", "--json") as follower:
+        until(lambda: len(follower.lines) == 1)
+        change_outside(store)
+        until(lambda: len(follower.lines) == 2)
+        event = json.loads(follower.lines[-1])
+        assert (event["actor"], event["from_state"], event["to_state"]) == ("external", "pending", "in_progress")
+        follower.end()
+    assert taskdeck("log", store, "a", "--json").value[-1] == event
+
+
+def test_a_follower_for_people_writes_lines(store: str) -> None:
+    with following(store) as follower:
+        until(lambda: len(follower.lines) == 2)
+        taskdeck("start", store, "a")
+        until(lambda: len(follower.lines) == 3)
+        assert "○ pending → ◐ in progress" in follower.lines[-1]
+        assert follower.end() == (130, "")
+
+
+def test_a_follower_ends_when_its_reader_goes_away_though_nothing_happens(store: str) -> None:
+    with running("log", store, "--follow") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        ready, _, _ = select.select([process.stdout], [], [], 60)
+        assert ready
+        process.stdout.close()
+        assert process.wait(60) == 0
+        assert process.stderr.read() == b""
+
+
+def test_a_follower_goes_on_after_the_store_was_away(store: str) -> None:
+    away = Path(store).with_name("away")
+    with following(store, "--json") as follower:
+        until(lambda: len(follower.lines) == 2)
+        folder = Path(store).parent
+        away.mkdir()
+        files = [path for path in folder.iterdir() if path != away]
+        for path in files:
+            path.rename(away / path.name)
+        assert follower.process.poll() is None
+        for path in files:
+            (away / path.name).rename(path)
+        taskdeck("start", store, "a")
+        until(lambda: len(follower.lines) >= 3)
+        assert follower.end()[0] == 130
+        assert [json.loads(line)["seq"] for line in follower.lines] == [
+            event["seq"] for event in taskdeck("log", store, "--json").value
+        ]
+
+
+def test_a_follower_begins_anew_with_a_store_that_took_the_old_one_s_place(store: str) -> None:
+    new = str(Path(store).with_name("new" + Path(store).suffix))
+    taskdeck("init", new)
+    add(new, "z")
+    with following(store, "--json") as follower:
+        until(lambda: len(follower.lines) == 2)
+        for path in Path(store).parent.glob("new*"):
+            path.replace(path.with_name(path.name.replace("new", "tasks", 1)))
+        until(lambda: len(follower.lines) >= 3)
+        assert follower.end()[0] == 130
+        assert json.loads(follower.lines[-1])["task_id"] == "z"

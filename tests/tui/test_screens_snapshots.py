@@ -1,0 +1,143 @@
+"""How every page and prompt looks, at three sizes in the dark theme, and in the light one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import pytest
+from stage import NOW, Stage, below, card, event, history, outcome, task
+from textual.screen import Screen
+
+from taskdeck_store.clock import plus
+from taskdeck_store.machine import Code, command
+from taskdeck_store.query.complete import Vocabulary
+from taskdeck_store.values import Action, Event, State
+from taskdeck_tui.hints import HintLine
+from taskdeck_tui.model.done import Done
+from taskdeck_tui.screens.confirm import Confirm
+from taskdeck_tui.screens.conflict import Conflict, ConflictCard
+from taskdeck_tui.screens.details import Details
+from taskdeck_tui.screens.filter import FilterBar
+from taskdeck_tui.screens.help import HelpScreen
+from taskdeck_tui.screens.log import LogScreen
+from taskdeck_tui.screens.mine import MineScreen
+from taskdeck_tui.screens.note import NotePrompt
+
+
+class Compare(Protocol):
+    def __call__(self, app: Stage, *, press: Sequence[str], terminal_size: tuple[int, int]) -> bool: ...
+
+
+def log_events() -> list[Event]:
+    moves = [
+        (Action.ADD, None, State.PENDING, None),
+        (Action.START, State.PENDING, State.IN_PROGRESS, None),
+        (Action.SUBMIT, State.IN_PROGRESS, State.REVIEW, None),
+        (Action.REJECT, State.REVIEW, State.PENDING, "the numbers do not add up"),
+        (Action.FAIL, State.PENDING, State.FAILED, "the disk is full: nothing was written"),
+        (Action.APPROVE, State.REVIEW, State.COMPLETED, None),
+    ]
+    actors = ["ada", "worker-1", "external", "worker-2"]
+    made = []
+    for seq in range(1_141, 1_201):
+        action, before, after, note = moves[seq % 6]
+        made.append(
+            event(
+                seq,
+                action,
+                before,
+                after,
+                (1_200 - seq) * 47,
+                task_id=f"task-{seq % 23}",
+                actor=actors[seq % 4],
+                note=note,
+            )
+        )
+    return made
+
+
+def done() -> list[Done]:
+    many = [outcome(f"task-{number}", Action.APPROVE) for number in range(7)]
+    many += [outcome("task-7", Action.APPROVE, Code.CONFLICT, "task-7 changed since you saw it: it is pending")]
+    many += [outcome("task-8", Action.APPROVE, Code.ILLEGAL, "cannot approve task-8: it is pending")]
+    retry = outcome("task-99", Action.RETRY).command
+    return [
+        Done(at=plus(NOW, -4_000), commands=(many[0].command,), outcomes=(many[0],)),
+        Done(at=plus(NOW, -100), commands=tuple(each.command for each in many), outcomes=tuple(many)),
+        Done(at=plus(NOW, -10), commands=(retry,), failure="tasks.db is locked by another program; try again"),
+    ]
+
+
+def conflicts() -> list[Conflict]:
+    rejected = event(
+        44,
+        Action.REJECT,
+        State.REVIEW,
+        State.PENDING,
+        8,
+        actor="bo",
+        attempts=2,
+        note="The numbers do not add up: the second table counts retries twice.",
+        changes={"attempts": (1, 2), "owner": ("worker-2", None)},
+    )
+    edited = event(
+        45, Action.EDIT, State.REVIEW, State.REVIEW, 4, actor="external", changes={"data": (None, {"branch": "next"})}
+    )
+    return [
+        Conflict(
+            seen=card(task()),
+            now=task(title="Fix the flaky login and logout tests", priority=1),
+            command=command("task-17", Action.REJECT, actor="ada", note="tests are missing"),
+            events=[edited],
+        ),
+        Conflict(
+            seen=card(task()),
+            now=task(state=State.PENDING, owner=None, attempts=2),
+            command=command("task-17", Action.APPROVE, actor="ada"),
+            events=[rejected],
+        ),
+    ]
+
+
+MANY = [(f"task-{number}", f"Bring the report of week {number} up to date and check its sums") for number in range(24)]
+WORDS = Vocabulary(tags=("flaky", "ci", "login", "docs"), owners=("ada", "worker-1"))
+
+Made = tuple[Callable[[], Screen[Any]], Sequence[str]]
+SCREENS: dict[str, Made] = {
+    "note": (lambda: NotePrompt("reject", [("task-17", task().title)], required=True), ["enter"]),
+    "confirm": (lambda: Confirm("approve", MANY), []),
+    "details": (lambda: Details("task-17", task(), history(), NOW), []),
+    "conflict": (lambda: ConflictCard(conflicts(), NOW), []),
+    "conflict-illegal": (lambda: ConflictCard(conflicts(), NOW), ["n"]),
+    "log": (lambda: LogScreen(log_events(), NOW), ["j", "j"]),
+    "mine": (lambda: MineScreen(done(), NOW), ["j", "enter"]),
+    "help": (lambda: HelpScreen({"step": "n,f5"}), []),
+    "filter": (
+        below(lambda: FilterBar("state:review ", me="ada", vocabulary=WORDS), lambda: HintLine()),
+        [*"tag:", "down"],
+    ),
+    "filter-wrong": (
+        below(lambda: FilterBar("tag:ci own:me", me="ada", vocabulary=WORDS), lambda: HintLine()),
+        ["enter"],
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the help name one and the same file everywhere."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/home/ada/.config")
+
+
+@pytest.mark.parametrize("size", [(200, 50), (80, 24), (40, 12)], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("name", SCREENS)
+def test_looks_in_the_dark(snap_compare: Compare, name: str, size: tuple[int, int]) -> None:
+    make, keys = SCREENS[name]
+    assert snap_compare(Stage(make), press=keys, terminal_size=size)
+
+
+@pytest.mark.parametrize("name", SCREENS)
+def test_looks_in_the_light(snap_compare: Compare, name: str) -> None:
+    make, keys = SCREENS[name]
+    assert snap_compare(Stage(make, theme="taskdeck-light"), press=keys, terminal_size=(80, 24))

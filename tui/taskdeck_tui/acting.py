@@ -1,0 +1,173 @@
+"""From a key on some tasks to commits and their outcomes: asks what must be asked, tells what came of it.
+
+Nothing here changes what the board shows: that comes from the store, once it is committed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+
+from msgspec.structs import replace
+from textual.screen import Screen
+
+from taskdeck_store.cards import card_of
+from taskdeck_store.clock import Clock
+from taskdeck_store.contract import Outcome, Store
+from taskdeck_store.machine import RULES, Code, Command, new_operation
+from taskdeck_store.values import Card
+from taskdeck_tui.feed import Reader
+from taskdeck_tui.keys import ASKS_NOTE
+from taskdeck_tui.model.done import Done
+from taskdeck_tui.model.intent import action_for, commands, legal, why_not
+from taskdeck_tui.status import Tone
+from taskdeck_tui.telling import outcome_line, outcome_told
+from taskdeck_tui.writer import Committed, Writer
+
+_EVENTS = 5
+"""How many of a task's newest events a conflict is told with."""
+
+CONFIRM_OVER = 10
+"""An action on more tasks than this is confirmed once."""
+
+
+class Acting:
+    """What one operator does with one board, and did.
+
+    `tell` says a sentence to the operator, `marked` is called when other tasks are being committed than before.
+    """
+
+    def __init__(
+        self,
+        screen: Screen[None],
+        reader: Reader,
+        writer: Writer,
+        *,
+        read_only: bool,
+        actor: str,
+        now: Clock,
+        tell: Callable[[str, Tone], None],
+        marked: Callable[[], None],
+    ) -> None:
+        self.actor = actor
+        self.done: list[Done] = []
+        self._screen = screen
+        self._reader = reader
+        self._writer = writer
+        self._read_only = read_only
+        self._now = now
+        self._tell = tell
+        self._marked = marked
+        self._busy: Counter[str] = Counter()
+        self._seen: dict[str, Card] = {}
+
+    @property
+    def busy(self) -> Collection[str]:
+        """The ids of the tasks that are being committed."""
+        return self._busy.keys()
+
+    def legal(self, targets: Sequence[Card]) -> frozenset[str]:
+        """Return the names of the keys that would do something to these tasks."""
+        return frozenset() if self._read_only else legal(targets)
+
+    def act(self, name: str, targets: Sequence[Card]) -> None:
+        """Do what a key of this name means to the tasks as the operator saw them."""
+        refusal = self._refusal(name, targets)
+        if refusal is not None:
+            self._tell(refusal, Tone.REFUSED)
+        elif len(targets) > CONFIRM_OVER:
+            self._confirm(name, targets)
+        else:
+            self._ask_note(name, targets)
+
+    def committed(self, committed: Committed) -> None:
+        """Take what became of the commands: tell it, keep it, and open what was not done for a decision."""
+        self._busy.subtract(command.task_id for command in committed.commands)
+        self._busy = +self._busy
+        self._marked()
+        self._reader.refresh()
+        self.done.append(Done(at=self._now(), commands=committed.commands, outcomes=committed.outcomes))
+        if committed.failure is not None:
+            self.done[-1] = Done(at=self._now(), commands=committed.commands, failure=committed.failure)
+            self._tell(f"nothing was changed: {committed.failure}", Tone.REFUSED)
+            return
+        refused = [outcome for outcome in committed.outcomes if outcome.refusal is not None]
+        if len(committed.outcomes) == 1:
+            self._tell(outcome_told(committed.outcomes[0]), Tone.REFUSED if refused else Tone.DONE)
+        else:
+            more = " · @ shows each" if refused else ""
+            self._tell(f"{outcome_line(committed.outcomes)}{more}", Tone.REFUSED if refused else Tone.DONE)
+        conflicts = [outcome for outcome in refused if outcome.refusal and outcome.refusal.code is Code.CONFLICT]
+        if conflicts:
+            self._open_conflicts(conflicts)
+
+    def _refusal(self, name: str, targets: Sequence[Card]) -> str | None:
+        if not targets:
+            return "there is no task here"
+        if self._read_only:
+            return "the board is read-only; nothing was changed"
+        if name not in legal(targets):
+            return why_not(name, targets[0])
+        return None
+
+    def _confirm(self, name: str, targets: Sequence[Card]) -> None:
+        from taskdeck_tui.screens.confirm import Confirm
+
+        def go_on(agreed: bool | None) -> None:
+            if agreed:
+                self._ask_note(name, targets)
+
+        self._screen.app.push_screen(Confirm(name, [(each.id, each.title) for each in targets]), go_on)
+
+    def _ask_note(self, name: str, targets: Sequence[Card]) -> None:
+        action = action_for(name, targets[0].state) if len(targets) == 1 or name != "step" else None
+        if action not in ASKS_NOTE:
+            self._commit(name, targets, None)
+            return
+        from taskdeck_tui.screens.note import NotePrompt
+
+        def go_on(note: str | None) -> None:
+            if note is not None:
+                self._commit(name, targets, note or None)
+
+        required = RULES[action].note_required if action is not None else False
+        prompt = NotePrompt(name, [(each.id, each.title) for each in targets], required=required)
+        self._screen.app.push_screen(prompt, go_on)
+
+    def _commit(self, name: str, targets: Sequence[Card], note: str | None) -> None:
+        self._give(commands(name, targets, actor=self.actor, note=note), targets)
+
+    def _give(self, intended: Sequence[Command], seen: Sequence[Card]) -> None:
+        self._seen.update({card.id: card for card in seen})
+        self._busy.update(command.task_id for command in intended)
+        self._marked()
+        self._writer.commit(intended)
+
+    def _open_conflicts(self, outcomes: Sequence[Outcome]) -> None:
+        from taskdeck_tui.screens.conflict import Conflict, ConflictCard, Decisions
+
+        def read(store: Store) -> list[Conflict]:
+            return [
+                Conflict(
+                    seen=self._seen[outcome.command.task_id],
+                    now=outcome.task,
+                    command=outcome.command,
+                    events=store.events(outcome.command.task_id, limit=_EVENTS, newest=True),
+                )
+                for outcome in outcomes
+            ]
+
+        def decide(conflicts: list[Conflict]) -> None:
+            self._screen.app.push_screen(ConflictCard(conflicts, self._now()), decided)
+
+        def decided(decisions: Decisions | None) -> None:
+            again = [
+                (each.conflict.command, each.conflict.now)
+                for each in decisions or ()
+                if each.again and each.conflict.now is not None
+            ]
+            if again:
+                intended = [replace(command, expect=task.version, operation=new_operation()) for command, task in again]
+                self._give(intended, [card_of(task) for _, task in again])
+
+        self._reader.ask(read, decide, lambda message: self._tell(message, Tone.REFUSED))

@@ -1,0 +1,59 @@
+"""Opening the board: the store is read first, then Textual is loaded to show it."""
+
+from __future__ import annotations
+
+import gc
+import sys
+
+from taskdeck_store.address import open_store
+from taskdeck_store.clock import Clock, utc_now
+from taskdeck_tui.feed import Reader
+from taskdeck_tui.model.look import Wanted
+from taskdeck_tui.outlet import Outlet
+from taskdeck_tui.safe import safe
+from taskdeck_tui.writer import Committed, Writer
+
+READ_PATIENCE = 0.5
+"""Seconds that the reading handle waits for a lock before it says that the store is busy."""
+
+WRITE_PATIENCE = 10.0
+"""Seconds that a commit waits for other writers."""
+
+
+SWITCH = 0.0005
+"""Seconds after which a busy thread lets another one run: rows are read one by one, and the screen waits for them."""
+
+
+def run_board(address: str, *, read_only: bool, actor: str, now: Clock = utc_now) -> int:
+    """Show the board of a store until the user leaves it; return the exit code.
+
+    Raises StoreError when the store cannot be opened.
+    """
+    outlet = Outlet()
+    store = open_store(address, read_only=read_only, now=now, patience=READ_PATIENCE)
+    reader = Reader(store, Wanted(), now, outlet)
+    reader.prime()
+    writer = Writer(lambda: open_store(address, now=now, patience=WRITE_PATIENCE), outlet)
+    sys.setswitchinterval(SWITCH)
+    gc.disable()
+    try:
+        from taskdeck_tui.deck import Deck
+
+        deck = Deck(address, store.kind, reader, writer, outlet, read_only=store.read_only, actor=actor, now=now)
+        deck.run()
+    finally:
+        finished = writer.close(WRITE_PATIENCE)
+        reader.close()
+    return deck.return_code or _told_late(writer.untold, finished)
+
+
+def _told_late(untold: list[Committed], finished: bool) -> int:
+    """Say on stderr what became of actions that were under way when the board was left; return the exit code."""
+    lines = [f"the last action was not committed: {each.failure}" for each in untold if each.failure]
+    for each in untold:
+        lines.extend(outcome.refusal.message for outcome in each.outcomes if outcome.refusal is not None)
+    if not finished:
+        lines.append("the last action still waits for the store; look whether it was committed")
+    for line in lines:
+        print(f"taskdeck: {safe(line)}", file=sys.stderr)
+    return 1 if lines else 0

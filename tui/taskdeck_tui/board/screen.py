@@ -1,0 +1,479 @@
+"""The board's screen: takes looks from the reader, keeps cursor and selection on their tasks, and opens the pages."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from msgspec import to_builtins
+from msgspec.structs import replace
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.message import Message
+from textual.screen import Screen
+
+from taskdeck_store import jsontext
+from taskdeck_store.clock import Clock, to_seconds
+from taskdeck_store.contract import Order
+from taskdeck_store.query.terms import EVERYTHING, Query
+from taskdeck_store.values import Card, Event, Task
+from taskdeck_tui.acting import Acting
+from taskdeck_tui.board.widget import Board
+from taskdeck_tui.feed import News, Reader, Trouble
+from taskdeck_tui.header import HeaderFacts, HeaderLine, Mode
+from taskdeck_tui.hints import HintLine
+from taskdeck_tui.keys import BY_ID, bindings
+from taskdeck_tui.model import reads
+from taskdeck_tui.model.intent import Selection
+from taskdeck_tui.model.look import NATURAL, STATES, Jump, Look
+from taskdeck_tui.model.throughput import Throughput, sparkline
+from taskdeck_tui.model.view import Departure, View, settle, wanted
+from taskdeck_tui.outlet import Outlet
+from taskdeck_tui.pages import Pages
+from taskdeck_tui.safe import safe
+from taskdeck_tui.status import StatusLine, Tone
+from taskdeck_tui.writer import Committed, Writer
+
+if TYPE_CHECKING:
+    from taskdeck_tui.screens.filter import FilterBar
+
+ORDERS: dict[str, tuple[Order, ...]] = {
+    "natural": tuple(NATURAL[state] for state in STATES),
+    "priority": (Order.PRIORITY,) * len(STATES),
+    "oldest": (Order.OLDEST,) * len(STATES),
+    "newest": (Order.NEWEST,) * len(STATES),
+}
+"""The orders of the board by name; natural: what is next first in the queues, what is latest first at the ends."""
+
+
+class BoardScreen(Screen[None]):
+    """Header, board, status and hints; every page over the board is opened from here."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # The board's own bindings of actions come first where they do something; these say why they do nothing.
+        dataclasses.replace(binding, show=False) if "task" in BY_ID[binding.id or ""].scopes else binding
+        for binding in bindings("board", "task")
+        if BY_ID[binding.id or ""].group != "Move"
+    ]
+    AUTO_FOCUS = "Board"
+
+    class Rearranged(Message):
+        """The user changed how the board is drawn: the lines of a card, or the order."""
+
+    class Handed(Message):
+        """Another thread wants something run in this one."""
+
+        def __init__(self, run: Callable[[], None]) -> None:
+            super().__init__()
+            self.run = run
+
+    def __init__(
+        self,
+        address: str,
+        kind: str,
+        reader: Reader,
+        writer: Writer,
+        outlet: Outlet,
+        *,
+        read_only: bool,
+        actor: str,
+        now: Clock,
+        lines: int,
+        order: str,
+        problems: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        self._reader = reader
+        self._writer = writer
+        self._outlet = outlet
+        self._read_only = read_only
+        self._now = now
+        self._order = order if order in ORDERS else "natural"
+        self._problems = problems
+        self._totals = 0
+        self._facts = HeaderFacts(store=_short(address), kind=kind, mode=Mode.READ_ONLY if read_only else Mode.LIVE)
+        self._header = HeaderLine(self._facts)
+        self._board = Board(_ordered(View(), self._order), self, lines=lines, now=to_seconds(now()))
+        self._status = StatusLine()
+        self._hints = HintLine(id="hints")
+        self._selection = Selection()
+        self._range: Card | None = None
+        self._before_range = Selection()
+        self._throughput = Throughput()
+        self._kept_query = EVERYTHING
+        self._frozen = False
+        self._newer = False
+        self._trouble: Trouble | None = None
+        self._serial = 0
+        self._acting = Acting(
+            self, reader, writer, read_only=read_only, actor=actor, now=now, tell=self._tell, marked=self._mark
+        )
+
+        self.pages = Pages(
+            self, reader, self._acting, read_only=read_only, now=now, follow=self._want, refuse=self._refuse
+        )
+
+    @property
+    def lines(self) -> int:
+        """How many lines a card has."""
+        return self._board.lines
+
+    @property
+    def order_name(self) -> str:
+        """The name of the board's order."""
+        return self._order
+
+    def compose(self) -> ComposeResult:
+        """Put the board between header and status."""
+        yield self._header
+        yield self._board
+        yield self._status
+        yield self._hints
+
+    def on_mount(self) -> None:
+        """Take the first look, which was read while Textual was loading, and begin to wait for changes."""
+        self._reader.ready = lambda: self._take(self._reader.take())
+        self._writer.done = self._committed
+        self._outlet.open(lambda run: self.post_message(self.Handed(run)))
+        self._take(self._reader.take())
+        for problem in self._problems[:1]:
+            self._tell(problem, Tone.REFUSED)
+        self.set_interval(1.0, self._tick)
+        self.call_after_refresh(self._shown)
+
+    def _shown(self) -> None:
+        """Now that the first cards are on screen, do what could wait until then."""
+        gc.enable()
+        self._reader.start()
+        self._reader.ask(reads.history, self._throughput_begins)
+
+    def on_unmount(self) -> None:
+        """Let the other threads know that there is no screen any more."""
+        self._outlet.shut()
+
+    def on_board_screen_handed(self, message: Handed) -> None:
+        """Run what another thread wants run here."""
+        message.run()
+
+    def on_board_moved(self) -> None:
+        """Keep the place, the range and the hints with the cursor."""
+        self._tell_where()
+        if self._range is not None:
+            self._extend_range()
+        self._hint()
+
+    def on_board_uncovered(self, message: Board.Uncovered) -> None:
+        """Have the cards read that are missing."""
+        self._want(message.jump)
+
+    def on_board_opened(self) -> None:
+        """Open the task that was clicked."""
+        self.action_details()
+
+    def action_act(self, name: str) -> None:
+        """Say why the action does nothing here; where it would, the board's own binding comes first."""
+        self.act(name)
+
+    def action_step(self) -> None:
+        """Say why there is no step forward from here."""
+        self.act("step")
+
+    def action_select(self) -> None:
+        """Select the task under the cursor, or let it go; ends a range, which stays selected."""
+        if self._range is not None:
+            self._range = None
+            self._tell(f"{len(self._selection.cards):,} selected")
+        elif self._view.held is not None:
+            self._selection = self._selection.toggled(self._view.held)
+        self._mark()
+
+    def action_range(self) -> None:
+        """Begin a range at the cursor; again, end it."""
+        if self._range is not None or self._view.held is None:
+            self._range = None
+            return
+        self._range, self._before_range = self._view.held, self._selection
+        self._tell("range: move to where it ends, then act, or v to end it")
+        self._extend_range()
+
+    def action_select_all(self) -> None:
+        """Select exactly the tasks that match the filter at this moment; what comes later is not of them."""
+        query = self._view.query
+        self._reader.ask(lambda store: reads.matching(store, query), self._select_exactly, self._refuse)
+
+    def action_details(self) -> None:
+        """Show all of the task under the cursor."""
+        if self._view.held is not None:
+            self.pages.open_details(self._view.held.id)
+
+    async def action_filter(self) -> None:
+        """Type a filter; the board follows while it is typed."""
+        from taskdeck_tui.screens.filter import FilterBar
+
+        if self.query(FilterBar):
+            return
+        self._kept_query = self._view.query
+        bar = FilterBar(self._view.query.text, me=self._acting.actor)
+        await self.mount(bar, before=self._status)
+        self._reader.ask(reads.vocabulary, bar.know)
+
+    def on_filter_bar_changed(self, message: FilterBar.Changed) -> None:
+        """Show what matches by now."""
+        self.apply_query(message.query)
+
+    async def on_filter_bar_submitted(self, message: FilterBar.Submitted) -> None:
+        """Keep the filter."""
+        self.apply_query(message.query)
+        await self._end_filter()
+
+    async def on_filter_bar_cancelled(self) -> None:
+        """Go back to the filter that was."""
+        self.apply_query(self._kept_query)
+        await self._end_filter()
+
+    async def _end_filter(self) -> None:
+        from taskdeck_tui.screens.filter import FilterBar
+
+        await self.query(FilterBar).remove()
+        self._board.focus()
+
+    def action_log(self) -> None:
+        """Show every event of the store."""
+        self.pages.open_log()
+
+    def action_mine(self) -> None:
+        """Show what the operator did."""
+        self.pages.open_mine()
+
+    def filter_by(self, text: str) -> None:
+        """Show only what matches a filter, as its text has it."""
+        from taskdeck_store.query.parse import parse
+
+        self.apply_query(parse(text, me=self._acting.actor))
+
+    def apply_query(self, query: Query) -> None:
+        """Show only the tasks that match."""
+        if query != self._view.query:
+            self._leave(replace(self._view, query=query))
+
+    def action_back(self) -> None:
+        """Let go of one thing: the range, then the selection, then the filter."""
+        if self._range is not None:
+            self._selection, self._range = self._before_range, None
+            self._mark()
+        elif self._selection:
+            self._selection = Selection()
+            self._mark()
+        elif self._view.query:
+            self.apply_query(EVERYTHING)
+
+    def action_freeze(self) -> None:
+        """Hold the board still, or let it go on."""
+        self._frozen = not self._frozen
+        self._newer = False
+        self._reader.freeze(self._frozen)
+        self._tell("frozen: the board holds still; p goes on" if self._frozen else "live again")
+        self._tell_header()
+
+    def action_refresh(self) -> None:
+        """Read everything again."""
+        self._want(fresh=True)
+        self._tell("read again")
+
+    def action_order(self) -> None:
+        """Sort the columns in the next order."""
+        names = list(ORDERS)
+        self._order = names[(names.index(self._order) + 1) % len(names)]
+        self._leave(_ordered(self._view, self._order))
+        self._tell(f"sorted by {self._order} order")
+        self.post_message(self.Rearranged())
+
+    def action_lines(self) -> None:
+        """Give cards one, two or three lines."""
+        self._board.lines = self._board.lines % 3 + 1
+        self.post_message(self.Rearranged())
+
+    def action_copy(self) -> None:
+        """Copy the task's id."""
+        if self._view.held is not None:
+            self.copy(self._view.held.id, whole=False)
+
+    def action_copy_json(self) -> None:
+        """Copy the whole task as JSON."""
+        if self._view.held is not None:
+            self.copy(self._view.held.id, whole=True)
+
+    def copy(self, task_id: str, *, whole: bool) -> None:
+        """Copy a task's id, or all of it as JSON."""
+        if not whole:
+            self.app.copy_to_clipboard(task_id)
+            self._tell(f"copied {task_id}")
+            return
+
+        def copy(task: Task | None) -> None:
+            if task is not None:
+                self.app.copy_to_clipboard(jsontext.encode(to_builtins(task)))
+                self._tell(f"copied {task_id} as JSON")
+
+        self._reader.ask(lambda store: store.get(task_id), copy, self._refuse)
+
+    def legal(self) -> frozenset[str]:
+        """Return the names of the actions that would do something to the selection, or the task under the cursor."""
+        return self._acting.legal(self._targets())
+
+    def act(self, name: str) -> None:
+        """Act on the selection, or else on the task under the cursor."""
+        self._range = None
+        self._acting.act(name, self._targets())
+
+    def run_named(self, action: str) -> None:
+        """Run an action as the palette names it, as if its key had been pressed on the board."""
+        self._board.focus()
+        self.run_worker(self._board.run_action(action))
+
+    @property
+    def _view(self) -> View:
+        return self._board.view
+
+    def _leave(self, view: View) -> None:
+        """Have other cards read; until they are there, no task is under the cursor."""
+        self._board.view = replace(view, held=None)
+        self._want(Jump(view.focus, 0))
+
+    def _targets(self) -> list[Card]:
+        return list(self._selection.cards.values()) or ([self._view.held] if self._view.held else [])
+
+    def _committed(self, committed: Committed) -> None:
+        applied = [outcome.command.task_id for outcome in committed.outcomes if outcome.refusal is None]
+        self._selection = self._selection.without(applied)
+        self._acting.committed(committed)
+
+    def _select_exactly(self, cards: Sequence[Card]) -> None:
+        self._selection = Selection().joined(cards)
+        self._mark()
+        self._tell(f"{len(cards):,} selected: exactly those that matched just now")
+
+    def _extend_range(self) -> None:
+        start, end, state = self._range, self._view.held, self._view.column.state
+        if start is None or end is None or start.state is not state:
+            return
+        order, query = self._view.column.order, self._view.query
+
+        def select(cards: Sequence[Card]) -> None:
+            if self._range is start:
+                self._selection = self._before_range.joined(cards)
+                self._mark()
+
+        self._reader.ask(lambda store: reads.between(store, state, order, query, start, end), select, self._refuse)
+
+    def _take(self, news: News | None) -> None:
+        if news is None:
+            return
+        if news.look is not None:
+            self._settle(news.look)
+        self._newer = self._frozen and (self._newer or news.newer)
+        self._set_trouble(news.trouble)
+        self._tell_header()
+
+    def _settle(self, look: Look) -> None:
+        self._totals = sum(tally.count for tally in look.totals.values())
+        self._throughput.count(look.changes)
+        if look.wanted.query != self._view.query or look.wanted.orders != _orders(self._view):
+            return
+        view, departure = settle(self._view, look)
+        self._selection = self._selection.seen(card for column in view.columns for card in column.cards)
+        if departure is not None:
+            self._tell_departure(departure, look)
+        self._board.tick(to_seconds(self._now()))
+        self._board.show(view)
+        if look.wanted.jump is not None:
+            self._board.arrive()
+        self._mark()
+        self._tell_where()
+        self._hint()
+        self.pages.look(look)
+
+    def _want(self, jump: Jump | None = None, *, fresh: bool = False) -> None:
+        self._serial += 1
+        self._reader.want(wanted(self._view, self._serial, followed=self.pages.followed, jump=jump))
+        if fresh:
+            self._reader.refresh()
+
+    def _set_trouble(self, trouble: Trouble | None) -> None:
+        if trouble == self._trouble:
+            return
+        if trouble is None and self._trouble is not None:
+            self._tell("the store is back", Tone.DONE)
+        self._trouble = trouble
+        since = f" · last good look {trouble.last_good[11:19]}Z" if trouble and trouble.last_good else ""
+        self._status.trouble(f"{trouble.message}{since}" if trouble else "")
+
+    def _tell(self, text: str, tone: Tone = Tone.TOLD) -> None:
+        self._status.notice(text, tone)
+        self.pages.tell(text, refused=tone is Tone.REFUSED)
+
+    def _refuse(self, text: str) -> None:
+        self._tell(text, Tone.REFUSED)
+
+    def _tell_departure(self, departure: Departure, look: Look) -> None:
+        card = departure.card
+        last = next((change for change in reversed(look.changes) if change.task_id == card.id), None)
+        if last is None or last.actor == self._acting.actor:
+            return
+        where = f"moved to {last.to_state.replace('_', ' ')}" if last.to_state else "was removed"
+        self._tell(f"{card.id} {where} by {last.actor}")
+
+    def _tell_header(self) -> None:
+        now = to_seconds(self._now())
+        lost = self._trouble is not None
+        mode = Mode.LOST if lost else Mode.FROZEN if self._frozen else Mode.READ_ONLY if self._read_only else Mode.LIVE
+        self._facts = replace(
+            self._facts,
+            mode=mode,
+            newer=self._newer,
+            total=self._totals,
+            shown=sum(column.tally.count for column in self._view.columns),
+            selected=len(self._selection.cards),
+            query=self._view.query.text,
+            spark=sparkline(self._throughput.counts(now)),
+            rate=self._throughput.a_minute(now),
+        )
+        self._header.tell(self._facts)
+
+    def _tell_where(self) -> None:
+        column, count = self._view.column, self._view.column.tally.count
+        place = f"{self._view.row + 1:,}/{count:,}" if count else "0/0"
+        self._status.where(f"{column.state.replace('_', ' ')} {place} · {self._order} order")
+
+    def _mark(self) -> None:
+        self._board.mark(selected=self._selection.cards.keys(), busy=set(self._acting.busy))
+        self._tell_header()
+        self._hint()
+
+    def _hint(self) -> None:
+        self._hints.refresh_hints()
+
+    def _tick(self) -> None:
+        if not self._frozen:
+            self._board.tick(to_seconds(self._now()))
+            self.pages.tick()
+        self._tell_header()
+
+    def _throughput_begins(self, events: Sequence[Event]) -> None:
+        self._throughput.count(events)
+        self._tell_header()
+
+
+def _ordered(view: View, name: str) -> View:
+    pairs = zip(view.columns, ORDERS[name], strict=True)
+    return replace(view, columns=tuple(replace(column, order=order) for column, order in pairs))
+
+
+def _orders(view: View) -> tuple[Order, ...]:
+    return tuple(column.order for column in view.columns)
+
+
+def _short(address: str) -> str:
+    return safe(address.rsplit("/", 1)[-1])

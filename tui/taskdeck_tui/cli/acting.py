@@ -1,0 +1,94 @@
+"""The commands that move tasks: every action of the transition table by its name, and step."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from contextlib import closing
+
+from taskdeck_store import open_store
+from taskdeck_store.contract import Outcome, Store
+from taskdeck_store.machine import (
+    RULES,
+    STEP,
+    Code,
+    Command,
+    Refusal,
+    actions_from,
+    command,
+    missing,
+    new_operation,
+    said,
+)
+from taskdeck_store.values import Action, Task
+from taskdeck_tui.cli import parser
+from taskdeck_tui.cli.actor import actor
+from taskdeck_tui.cli.exits import Exit, UsageError
+from taskdeck_tui.cli.outcomes import Told, tell
+from taskdeck_tui.cli.output import Output
+
+
+def act(action: Action, options: Namespace, output: Output) -> Exit:
+    """Ask one action of every task named, in one commit of those it is legal for."""
+    if RULES[action].note_required and not (options.note or "").strip():
+        raise UsageError(f"{action} needs a reason; give it with --note TEXT")
+    _one_version(options)
+    sender = actor(options.actor)
+    group = new_operation() if len(options.ids) > 1 else None
+    fields = {"result": options.result} if getattr(options, "result", None) is not None else {}
+    commands = [
+        command(task_id, action, actor=sender, note=options.note, expect=options.expect, group=group, **fields)
+        for task_id in options.ids
+    ]
+    with closing(open_store(options.store)) as store:
+        return tell([told(outcome) for outcome in store.apply(commands)], output)
+
+
+def step(options: Namespace, output: Output) -> Exit:
+    """Ask the next forward action of every task named, if it is still as it was read: no task steps twice."""
+    _one_version(options)
+    sender = actor(options.actor)
+    group = new_operation() if len(options.ids) > 1 else None
+    with closing(open_store(options.store)) as store:
+        planned = [_plan(store, task_id, options, sender, group) for task_id in options.ids]
+        outcomes = iter(store.apply([plan for plan in planned if isinstance(plan, Command)]))
+        return tell([told(next(outcomes)) if isinstance(plan, Command) else plan for plan in planned], output)
+
+
+def told(outcome: Outcome) -> Told:
+    """Return an outcome as it is told."""
+    return Told(
+        task_id=outcome.command.task_id,
+        action=outcome.command.action,
+        applied=outcome.event is not None,
+        task=outcome.task,
+        event=outcome.event,
+        refusal=outcome.refusal,
+        repeated=outcome.repeated,
+    )
+
+
+def _plan(store: Store, task_id: str, options: Namespace, sender: str, group: str | None) -> Command | Told:
+    task = store.get(task_id)
+    if task is None:
+        return Told(task_id=task_id, action=parser.STEP, applied=False, refusal=missing(task_id))
+    if task.state not in STEP:
+        return Told(task_id=task_id, action=parser.STEP, applied=False, task=task, refusal=_no_step(task))
+    return command(
+        task_id,
+        STEP[task.state],
+        actor=sender,
+        note=options.note,
+        expect=options.expect if options.expect is not None else task.version,
+        group=group,
+    )
+
+
+def _no_step(task: Task) -> Refusal:
+    others = " or ".join(actions_from(task.state))
+    offer = f"from {said(task.state)} one can {others}" if others else f"{said(task.state)} is final"
+    return Refusal(code=Code.ILLEGAL, message=f"cannot step {task.id}: it is {said(task.state)}; {offer}")
+
+
+def _one_version(options: Namespace) -> None:
+    if options.expect is not None and len(options.ids) > 1:
+        raise UsageError("--expect is the version of one task; name one ID")

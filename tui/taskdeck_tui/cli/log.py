@@ -1,0 +1,104 @@
+"""The command that shows the audit log, and goes on showing it as events are committed."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+
+from taskdeck_store import open_store
+from taskdeck_store.contract import Store, StoreError
+from taskdeck_store.machine import missing
+from taskdeck_store.values import Action, Event
+from taskdeck_tui.cli.columns import cut, fill
+from taskdeck_tui.cli.exits import OF_REFUSAL, Exit
+from taskdeck_tui.cli.output import DIM, Output
+from taskdeck_tui.safe import safe
+
+_PAGE = 1_000
+_SECOND = len("2026-01-31T09:05:00")
+_LONGEST_ACTION = max(map(len, Action))
+_LOOK = 1.0
+"""Seconds after which a follower looks whether its reader is still there."""
+
+
+def log(options: Namespace, output: Output) -> Exit:
+    """Write the events of the store or of one task; with --follow, those that come too, until interrupted."""
+    # Not opened read-only: a handle that may write puts on record what changed outside, so that the log tells it.
+    with closing(open_store(options.store)) as store:
+        if options.id is not None and not store.events(options.id, limit=1) and store.get(options.id) is None:
+            refusal = missing(options.id)
+            output.error(refusal.code, refusal.message, {"task_id": options.id})
+            return OF_REFUSAL[refusal.code]
+        if options.follow:
+            _follow(store, options.id, output)
+        else:
+            with store.reading():
+                _tell(_events(store, options.id), output)
+    return Exit.DONE
+
+
+def _events(store: Store, task_id: str | None) -> Iterator[Event]:
+    after = 0
+    while events := store.events(task_id, after=after, limit=_PAGE):
+        yield from events
+        after = events[-1].seq
+
+
+def _tell(events: Iterable[Event], output: Output) -> None:
+    if output.json:
+        output.array(events)
+        return
+    for event in events:
+        if output.gone:
+            return
+        output.line(_line(event, output))
+
+
+def _follow(store: Store, task_id: str | None, output: Output) -> None:
+    """Write every event once: each page begins after the last event written, whatever woke the follower."""
+    after = 0
+    troubled = False
+    while output.heard():
+        try:
+            events = store.events(task_id, after=after, limit=_PAGE)
+            if not events and _begun_anew(store, after):
+                after = 0
+                continue
+            troubled = False
+        except StoreError as error:
+            if not troubled:
+                output.error(error.fault, f"{error.message}; still following")
+            troubled = True
+            events = ()
+        for event in events:
+            if output.json:
+                output.document(event)
+            else:
+                output.line(_line(event, output))
+            after = event.seq
+        output.flush()
+        if len(events) < _PAGE:
+            store.wait(_LOOK)
+
+
+def _begun_anew(store: Store, after: int) -> bool:
+    """Tell whether the store was replaced by one whose log has not come as far."""
+    newest = store.events(limit=1, newest=True)
+    return after > (newest[-1].seq if newest else 0)
+
+
+def _line(event: Event, output: Output) -> str:
+    at = safe(event.at)[:_SECOND].replace("T", " ")
+    head = f"{event.seq:>5}  {at}  {fill(safe(event.actor), 12)}  {fill(safe(event.action), _LONGEST_ACTION)}"
+    note = safe(event.note) if event.note else ""
+    if output.columns is not None:
+        note = cut(note, output.columns)
+    return f"{output.paint(head, DIM)}  {safe(event.task_id)}  {_move(event, output)}  {note}".rstrip()
+
+
+def _move(event: Event, output: Output) -> str:
+    if event.from_state is event.to_state:
+        return f"changed {', '.join(map(safe, event.changes))}" if event.changes else ""
+    before = f"{output.state(event.from_state)} → " if event.from_state else ""
+    return before + (output.state(event.to_state) if event.to_state else "removed")

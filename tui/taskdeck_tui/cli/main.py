@@ -1,0 +1,139 @@
+"""From the words of a command line to an exit code: the command is found, done, and its trouble told."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from taskdeck_store.contract import Fault, StoreError
+from taskdeck_store.values import Action
+from taskdeck_tui import __version__
+from taskdeck_tui.cli import parser
+from taskdeck_tui.cli.exits import Exit, OutputError, UsageError
+from taskdeck_tui.cli.output import Output
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what a command line asks (`argv`: the words after the program's name), and return the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    output = Output(json="--json" in words)
+    try:
+        code = _done(words, output)
+        output.flush()
+    except KeyboardInterrupt:
+        with suppress(OutputError):
+            output.flush()
+        return Exit.INTERRUPTED
+    except OutputError as error:
+        output.error("output", str(error))
+        return Exit.STORE
+    return code
+
+
+def _done(words: list[str], output: Output) -> int:
+    try:
+        return _run(words, output)
+    except UsageError as error:
+        output.error("usage", error.message, error.detail, below=error.below)
+        return Exit.USAGE
+    except StoreError as error:
+        output.error(error.fault, error.message)
+        return Exit.READ_ONLY if error.fault is Fault.READ_ONLY else Exit.STORE
+    except OutputError:
+        raise
+    except Exception as error:
+        output.error("internal", _unforeseen(error))
+        return Exit.STORE
+
+
+def _run(words: list[str], output: Output) -> int:
+    if words[:1] == ["--version"]:
+        output.line(f"taskdeck {__version__}")
+        return Exit.DONE
+    if words[:1] in (["-h"], ["--help"]):
+        output.line(parser.whole_parser().format_help().rstrip())
+        return Exit.DONE
+    if not words:
+        raise UsageError("name a store, as in: taskdeck tasks.db; to look round: taskdeck demo; more: taskdeck --help")
+    if words[0] in parser.FORMS:
+        name, rest = words[0], words[1:]
+    else:
+        _refuse_slip(words[0])
+        name, rest = parser.BOARD, words
+    try:
+        options = parser.arguments(name, rest)
+    except SystemExit:
+        return Exit.DONE  # argparse has printed the help that was asked for
+    return _command(name, options, output)
+
+
+def _command(name: str, options: Namespace, output: Output) -> int:
+    """Do one command; its module is loaded only now, so that each starts as fast as it can."""
+    match name:
+        case parser.BOARD:
+            from taskdeck_tui.cli.screens import board
+
+            return board(options)
+        case "demo":
+            from taskdeck_tui.cli.screens import demo
+
+            return demo(options)
+        case "init":
+            from taskdeck_tui.cli.adding import init
+
+            return init(options, output)
+        case "add":
+            from taskdeck_tui.cli.adding import add
+
+            return add(options, output)
+        case "list":
+            from taskdeck_tui.cli.reading import list_tasks
+
+            return list_tasks(options, output)
+        case "counts":
+            from taskdeck_tui.cli.reading import counts
+
+            return counts(options, output)
+        case "show":
+            from taskdeck_tui.cli.reading import show
+
+            return show(options, output)
+        case "log":
+            from taskdeck_tui.cli.log import log
+
+            return log(options, output)
+        case "completion":
+            from taskdeck_tui.cli.completion import completion
+
+            return completion(options, output)
+        case parser.STEP:
+            from taskdeck_tui.cli.acting import step
+
+            return step(options, output)
+        case _:
+            from taskdeck_tui.cli.acting import act
+
+            return act(Action(name), options, output)
+
+
+def _refuse_slip(word: str) -> None:
+    """Raise UsageError for a word that looks like a slip of a command, and is no store."""
+    if word.startswith("-") or os.path.lexists(word):
+        return
+    from difflib import get_close_matches
+
+    nearest = get_close_matches(word, list(parser.FORMS), n=1, cutoff=0.7)
+    if nearest:
+        raise UsageError(f"{word} is neither a command nor a store; did you mean {nearest[0]}?")
+
+
+def _unforeseen(error: Exception) -> str:
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else "nowhere"
+    return f"an error nobody foresaw ({type(error).__name__} at {where}: {str(error)[:200]}); please report it"

@@ -1,0 +1,187 @@
+"""The commands and their options. Those that move a task are made from the transition table."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, HelpFormatter, Namespace
+from collections.abc import Callable, Mapping, Sequence
+from typing import NoReturn
+
+from msgspec import Struct
+
+from taskdeck_store.machine import RULES, TABLE, said
+from taskdeck_store.values import Action
+from taskdeck_tui.cli import values
+from taskdeck_tui.cli.exits import UsageError
+
+STEP = "step"
+BOARD = "board"
+SHELLS = ("bash", "zsh", "tcsh", "fish")
+
+_HELP_COLUMNS = 78
+
+_DESCRIPTION = "A control room for a store of tasks: watch them live, step, approve, reject, retry or fail them."
+_EPILOG = (
+    "taskdeck STORE is short for taskdeck board STORE. A store is a .json or a .db file. "
+    "Exit codes: 0 done, 1 the store could not be read or written, 2 usage, 3 no such task, "
+    "4 the action is illegal in its state, 5 it changed since the version given, 6 read-only."
+)
+
+
+class Form(Struct, frozen=True):
+    """One command: what it does, in a line, and what it takes."""
+
+    summary: str
+    fill: Callable[[ArgumentParser], None]
+    asks: bool = False
+
+
+class Parser(ArgumentParser):
+    """An argument parser that raises UsageError where argparse would exit, and knows options by their whole name."""
+
+    def __init__(self, prog: str, description: str, epilog: str | None = None) -> None:
+        super().__init__(
+            prog=prog, description=description, epilog=epilog, allow_abbrev=False, formatter_class=_formatter
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError with argparse's message, and where to read more."""
+        raise UsageError(f"{message}; see: {self.prog} --help")
+
+
+def arguments(name: str, words: Sequence[str]) -> Namespace:
+    """Return what the words after a command's name ask for. Raises UsageError."""
+    form = FORMS[name]
+    parser = Parser(f"taskdeck {name}", form.summary)
+    form.fill(parser)
+    return parser.parse_intermixed_args(values.shielded(list(words)) if form.asks else list(words))
+
+
+def whole_parser(parser_class: type[ArgumentParser] = ArgumentParser) -> ArgumentParser:
+    """Return one parser of all commands, each of the class given: for help and for shell completion."""
+    parser = Parser("taskdeck", _DESCRIPTION, _EPILOG)
+    parser.add_argument("--version", action="store_true", help="print the version")
+    commands = parser.add_subparsers(metavar="COMMAND", parser_class=parser_class)
+    for name, form in FORMS.items():
+        form.fill(commands.add_parser(name, help=form.summary, description=form.summary))
+    return parser
+
+
+def _formatter(prog: str) -> HelpFormatter:
+    # Told no width, argparse loads shutil to ask for it, for every option of every command.
+    return HelpFormatter(prog, width=_HELP_COLUMNS)
+
+
+def _board(parser: ArgumentParser) -> None:
+    _store(parser)
+    parser.add_argument("--read-only", action="store_true", help="look only: no key changes a task")
+    _actor(parser)
+
+
+def _demo(parser: ArgumentParser) -> None:
+    parser.add_argument("--store", metavar="PATH", help="where to make the store, and keep it (else one that goes)")
+    parser.add_argument("--tasks", metavar="N", type=values.count, default=120, help="how many tasks (%(default)s)")
+    parser.add_argument("--seed", metavar="N", type=values.whole, default=1, help="same seed, same tasks (%(default)s)")
+    _json(parser)
+
+
+def _init(parser: ArgumentParser) -> None:
+    _store(parser)
+
+
+def _add(parser: ArgumentParser) -> None:
+    _store(parser)
+    parser.add_argument("title", metavar="TITLE", type=values.text, help="or - for JSON lines from stdin")
+    parser.add_argument("--id", metavar="ID", type=values.text, help="letters, digits and . _ ~ - (else a new one)")
+    parser.add_argument("--priority", metavar="N", type=values.whole, help="lower runs first (5)")
+    parser.add_argument("--tag", metavar="T", type=values.text, action="append", help="a tag; may be given again")
+    parser.add_argument("--data", metavar="JSON", type=values.json_value, help="the input of its work")
+    _actor(parser)
+
+
+def _list(parser: ArgumentParser) -> None:
+    _store(parser)
+    _query(parser)
+    parser.add_argument("--limit", metavar="N", type=values.count, help="at most so many tasks (all)")
+
+
+def _counts(parser: ArgumentParser) -> None:
+    _store(parser)
+    _query(parser)
+
+
+def _show(parser: ArgumentParser) -> None:
+    _store(parser)
+    parser.add_argument("id", metavar="ID", type=values.text)
+
+
+def _acting(parser: ArgumentParser) -> None:
+    _store(parser)
+    parser.add_argument("ids", metavar="ID", nargs="+", type=values.text)
+    parser.add_argument("--note", metavar="TEXT", type=values.text, help="why, for the audit log")
+    parser.add_argument("--expect", metavar="VERSION", type=values.text, help="only if its version is still this one")
+    _actor(parser)
+
+
+def _submitting(parser: ArgumentParser) -> None:
+    _acting(parser)
+    parser.add_argument("--result", metavar="JSON", type=values.json_value, help="the result of its work")
+
+
+def _log(parser: ArgumentParser) -> None:
+    _store(parser)
+    parser.add_argument("id", metavar="ID", nargs="?", default=None, type=values.text, help="of one task (all)")
+    parser.add_argument("--follow", action="store_true", help="go on as events are committed, until ctrl+c")
+
+
+def _completion(parser: ArgumentParser) -> None:
+    parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=", ".join(SHELLS))
+    _json(parser)
+
+
+def _store(parser: ArgumentParser) -> None:
+    parser.add_argument("store", metavar="STORE", help="a .json or .db file")
+    _json(parser)
+
+
+def _query(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "query", metavar="QUERY", nargs="*", default=[], type=values.term, help="state:review tag:x age>1h -tag:y …"
+    )
+
+
+def _actor(parser: ArgumentParser) -> None:
+    parser.add_argument("--actor", metavar="NAME", type=values.text, help="who you are ($TASKDECK_ACTOR, login name)")
+
+
+def _json(parser: ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="JSON for programs")
+
+
+MOVES = tuple(rule.action for rule in TABLE if rule.sources and rule.target is not None)
+"""The actions that move a task which is there, each a command of its own name."""
+
+
+def _move(action: Action) -> Form:
+    rule = RULES[action]
+    sources = ", ".join(said(state) for state in rule.sources)
+    note = "; --note is required" if rule.note_required else ""
+    return Form(
+        f"{rule.summary} (from {sources}{note})",
+        _submitting if "result" in rule.takes else _acting,
+    )
+
+
+FORMS: Mapping[str, Form] = {
+    BOARD: Form("open the board", _board),
+    "demo": Form("open the board on a generated store that keeps moving", _demo),
+    "init": Form("make an empty store", _init),
+    Action.ADD.value: Form(RULES[Action.ADD].summary, _add),
+    "list": Form("list tasks", _list, asks=True),
+    "counts": Form("count the tasks of each state", _counts, asks=True),
+    "show": Form("show all of one task", _show),
+    **{action.value: _move(action) for action in MOVES},
+    STEP: Form("the next forward action of each task's state", _acting),
+    "log": Form("show the audit log", _log),
+    "completion": Form("print a script that completes taskdeck in a shell", _completion),
+}
+"""All commands by name."""

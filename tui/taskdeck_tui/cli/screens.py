@@ -1,0 +1,33 @@
+"""The commands that open a screen; only here is Textual loaded."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+
+from taskdeck_store.address import kind_at, path_of
+from taskdeck_tui.cli.actor import actor
+from taskdeck_tui.cli.exits import UsageError
+
+
+def board(options: Namespace) -> int:
+    """Open the board of a store."""
+    kind_at(path_of(options.store))
+    _need_terminal("for scripts: taskdeck list STORE")
+    from taskdeck_tui.app import run_board
+
+    return run_board(options.store, read_only=options.read_only, actor=actor(options.actor))
+
+
+def demo(options: Namespace) -> int:
+    """Open the board on a generated store that keeps moving."""
+    _need_terminal("run it in one")
+    from taskdeck_tui.demo.command import run_demo
+
+    return run_demo(store=options.store, tasks=options.tasks, seed=options.seed, actor=actor(None))
+
+
+def _need_terminal(instead: str) -> None:
+    """Raise UsageError where there is no terminal to show a board on."""
+    if any(stream is None or not stream.isatty() for stream in (sys.stdin, sys.stdout)):
+        raise UsageError(f"the board needs a terminal for its keys and its screen; {instead}")

@@ -1,0 +1,61 @@
+"""From the words of a command line to values: each function is what argparse calls a type."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentTypeError
+
+from taskdeck_store.values import Json
+from taskdeck_tui.safe import safe
+
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+_NEGATED_TERM = re.compile(r"-[^-0-9]")
+_SHIELD = "\0"
+
+
+def text(word: str) -> str:
+    """Return a word that is text. A word that is no UTF-8 reaches Python with lone surrogates."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        raise ArgumentTypeError(f"{_cut(word)} is not UTF-8 text") from None
+    return word
+
+
+def whole(word: str) -> int:
+    """Return a whole number."""
+    if not _WHOLE.fullmatch(word):
+        raise ArgumentTypeError(f"a whole number is needed, not {_cut(word)}")
+    return int(word)
+
+
+def count(word: str) -> int:
+    """Return a whole number from 0 up."""
+    number = whole(word)
+    if number < 0:
+        raise ArgumentTypeError(f"a number from 0 up is needed, not {number}")
+    return number
+
+
+def json_value(word: str) -> Json:
+    """Return the value of a JSON text."""
+    from taskdeck_store import jsontext
+
+    try:
+        return jsontext.decode(text(word))
+    except ValueError as error:
+        raise ArgumentTypeError(f"{_cut(word)} is not JSON: {error}") from None
+
+
+def shielded(words: list[str]) -> list[str]:
+    """Return words in which a negated term of a query (``-tag:x``) does not look like an option to argparse."""
+    return [_SHIELD + word if _NEGATED_TERM.match(word) and word != "-h" else word for word in words]
+
+
+def term(word: str) -> str:
+    """Return a word of a query, its shield taken off."""
+    return text(word.removeprefix(_SHIELD))
+
+
+def _cut(word: str) -> str:
+    return f"'{safe(word if len(word) <= 40 else word[:39] + '…')}'"

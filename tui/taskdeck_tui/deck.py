@@ -1,0 +1,133 @@
+"""The Textual app: themes, keymap and command palette around the board's screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from textual.app import App, SystemCommand
+from textual.screen import Screen
+
+from taskdeck_store.clock import Clock
+from taskdeck_tui.board.screen import BoardScreen
+from taskdeck_tui.config import Config, Remembered, load_config, load_remembered, remember
+from taskdeck_tui.feed import Reader
+from taskdeck_tui.keys import KEYS
+from taskdeck_tui.outlet import Outlet
+from taskdeck_tui.themes import DEFAULT_THEME, THEMES
+from taskdeck_tui.writer import Writer
+
+if TYPE_CHECKING:
+    from taskdeck_tui.screens.details import Details
+    from taskdeck_tui.screens.log import LogScreen
+    from taskdeck_tui.screens.mine import MineScreen
+
+FILTERS = ("state:review", "state:failed", "owner:me", "attempts>1", "age>1h", "priority<3", "owner:none")
+"""The filters that the palette offers ready-made."""
+
+
+class Deck(App[int]):
+    """Taskdeck on one store."""
+
+    CSS_PATH = "deck.tcss"
+    TITLE = "Taskdeck"
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+
+    def __init__(
+        self,
+        address: str,
+        kind: str,
+        reader: Reader,
+        writer: Writer,
+        outlet: Outlet,
+        *,
+        read_only: bool,
+        actor: str,
+        now: Clock,
+    ) -> None:
+        super().__init__()
+        self._config: Config = load_config()
+        self._remembered: Remembered = load_remembered()
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = self._remembered.theme if self._remembered.theme in self.available_themes else DEFAULT_THEME
+        self._board = BoardScreen(
+            address,
+            kind,
+            reader,
+            writer,
+            outlet,
+            read_only=read_only,
+            actor=actor,
+            now=now,
+            lines=self._remembered.lines,
+            order=self._remembered.order,
+            problems=self._config.problems,
+        )
+
+    def get_default_screen(self) -> Screen[None]:
+        """Begin with the board."""
+        return self._board
+
+    def on_mount(self) -> None:
+        """Bind the keys as the user has them, and remember a theme when it is chosen."""
+        self.set_keymap(self._config.keymap)
+        self.theme_changed_signal.subscribe(self, lambda _: self.save())
+
+    def save(self) -> None:
+        """Remember theme, card lines and order for the next time."""
+        now = Remembered(theme=self.theme, lines=self._board.lines, order=self._board.order_name)
+        if now != self._remembered:
+            self._remembered = now
+            remember(now)
+
+    def on_board_screen_rearranged(self) -> None:
+        """Remember how the board is drawn."""
+        self.save()
+
+    def on_details_action_wanted(self, message: Details.ActionWanted) -> None:
+        """Act on the task whose details are open."""
+        self._board.pages.act(message.name)
+
+    def on_details_copy_wanted(self, message: Details.CopyWanted) -> None:
+        """Copy the task whose details are open."""
+        self._board.copy(message.task_id, whole=message.whole)
+
+    def on_log_screen_wanted(self, message: LogScreen.Wanted) -> None:
+        """Give the open log the events it asks for."""
+        self._board.pages.load_log(message)
+
+    def on_log_screen_task_wanted(self, message: LogScreen.TaskWanted) -> None:
+        """Open the task of an event."""
+        self._board.pages.open_details(message.task_id)
+
+    def on_mine_screen_task_wanted(self, message: MineScreen.TaskWanted) -> None:
+        """Open a task that the operator acted on."""
+        self._board.pages.open_details(message.task_id)
+
+    def action_help(self) -> None:
+        """Show every key as bound now."""
+        from taskdeck_tui.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen(self._config.keymap))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Offer every action, column, theme and some filters by name."""
+        if screen is self._board:
+            for spec in KEYS:
+                if {"board", "task"} & set(spec.scopes) and spec.id not in ("commands", "back"):
+                    yield SystemCommand(
+                        spec.description.capitalize(), spec.tooltip, lambda action=spec.action: self._run(action)
+                    )
+            for query in FILTERS:
+                yield SystemCommand(
+                    f"Filter {query}", "show only these tasks", lambda query=query: self._board.filter_by(query)
+                )
+        for theme in THEMES:
+            yield SystemCommand(
+                f"Theme {theme.name}", "change the colours", lambda name=theme.name: setattr(self, "theme", name)
+            )
+
+    def _run(self, action: str) -> None:
+        self.call_later(self._board.run_named, action)

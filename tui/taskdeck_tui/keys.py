@@ -1,0 +1,166 @@
+"""Every key as data: what it is called, what it does, and where it works.
+
+Bindings, hint line, help, palette and the user's keymap are all made from `KEYS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+
+from msgspec import Struct
+
+from taskdeck_store.machine import RULES, TABLE, said
+from taskdeck_store.values import Action, State
+
+if TYPE_CHECKING:
+    from textual.binding import Binding
+
+Scope: TypeAlias = Literal[
+    "board", "task", "page", "pane", "rows", "details", "conflict", "prompt", "confirm", "filter"
+]
+"""Where a key works: on the board; on a task (board and details); on any page over the board; in what scrolls on a
+page; in a list of rows; or on one page alone."""
+
+
+class KeySpec(Struct, frozen=True, kw_only=True):
+    """One rebindable key.
+
+    `id` names it in the user's keymap; `keys` are the defaults, in Textual's names or as single characters, the first
+    being the one that hints show. `action` is the Textual action, `description` the word beside the key, `tooltip` the
+    sentence in the help. `shown` puts it in the hint line.
+    """
+
+    id: str
+    keys: tuple[str, ...]
+    action: str
+    description: str
+    tooltip: str
+    group: str
+    scopes: tuple[Scope, ...]
+    shown: bool = False
+
+
+ASKS_NOTE = tuple(rule.action for rule in TABLE if rule.note_required or "error" in rule.takes)
+"""The actions whose key asks for a note first; where the table requires it, it may not be empty."""
+
+
+def _act(key: str, action: Action) -> KeySpec:
+    rule = RULES[action]
+    tooltip = f"{rule.summary}; asks for a note" if action in ASKS_NOTE else rule.summary
+    return _key("task", "Act", str(action), key, f"act('{action}')", str(action), tooltip, shown=True)
+
+
+def _jump(key: str, state: State) -> KeySpec:
+    word = said(state)
+    return _key("board", "Move", str(state), key, f"column('{state}')", word, f"jump to the column {word}")
+
+
+def _key(
+    scopes: str, group: str, id: str, keys: str, action: str, description: str, tooltip: str, *, shown: bool = False
+) -> KeySpec:
+    return KeySpec(
+        id=id,
+        keys=tuple(keys.split(" ")),
+        action=action,
+        description=description,
+        tooltip=tooltip,
+        group=group,
+        scopes=cast("tuple[Scope, ...]", tuple(scopes.split(" "))),
+        shown=shown,
+    )
+
+
+KEYS: tuple[KeySpec, ...] = (
+    _key("task", "Act", "step", "s", "step", "step", "the next forward action: start, submit or approve", shown=True),
+    _act("a", Action.APPROVE),
+    _act("X", Action.REJECT),
+    _act("R", Action.RETRY),
+    _act("F", Action.FAIL),
+    _key("task", "Act", "copy", "y", "copy", "copy id", "copy the task's id"),
+    _key("task", "Act", "copy_json", "Y", "copy_json", "copy JSON", "copy the whole task as JSON"),
+    _key("board", "Select", "select", "space", "select", "select", "select the task, or let it go", shown=True),
+    _key("board", "Select", "range", "v", "range", "range", "select from here to where you move"),
+    _key("board", "Select", "all", "*", "select_all", "all", "select exactly the tasks that match the filter"),
+    _key("board rows", "See", "details", "enter", "details", "details", "all of it, and its history", shown=True),
+    _key("board", "See", "filter", "/", "filter", "filter", "show only the tasks that match", shown=True),
+    _key("board", "See", "log", "L", "log", "audit log", "every event of the store", shown=True),
+    _key("board", "See", "mine", "@", "mine", "what I did", "my actions, with their outcomes"),
+    _key("board", "See", "freeze", "p", "freeze", "freeze", "hold the screen still, or go on"),
+    _key("board", "See", "refresh", "r", "refresh", "refresh", "read everything from the store again"),
+    _key("board", "See", "order", "o", "order", "order", "sort by priority, oldest or newest first"),
+    _key("board", "See", "lines", "z", "lines", "lines", "cards of one, two or three lines"),
+    _key("board pane", "Move", "down", "j down", "cursor_down", "down", "the next card or line"),
+    _key("board pane", "Move", "up", "k up", "cursor_up", "up", "the card or line above"),
+    _key("board", "Move", "left", "h left", "cursor_left", "left", "the column to the left"),
+    _key("board", "Move", "right", "l right", "cursor_right", "right", "the column to the right"),
+    _key("board pane", "Move", "page_down", "pagedown ctrl+f", "page_down", "page down", "a screen down"),
+    _key("board pane", "Move", "page_up", "pageup ctrl+b", "page_up", "page up", "a screen up"),
+    _key("board pane", "Move", "top", "g home", "cursor_top", "top", "to the first card or line"),
+    _key("board pane", "Move", "bottom", "G end", "cursor_bottom", "bottom", "to the last card or line"),
+    *(_jump(str(number), state) for number, state in enumerate(State, start=1)),
+    _key("details", "Move", "next_pane", "tab", "next_pane", "switch", "between fields and history", shown=True),
+    _key("conflict", "Conflict", "again", "enter a", "again", "do it again", "on the task as it is now", shown=True),
+    _key("conflict", "Conflict", "drop", "d escape", "drop", "drop", "leave the task as it is now", shown=True),
+    _key("conflict", "Conflict", "again_all", "A", "again_all", "all again", "again wherever it is legal", shown=True),
+    _key("conflict", "Conflict", "drop_all", "D", "drop_all", "drop all", "leave all the others", shown=True),
+    _key("conflict", "Conflict", "next", "n right", "turn(1)", "next", "the next conflict", shown=True),
+    _key("conflict", "Conflict", "previous", "p left", "turn(-1)", "previous", "the conflict before"),
+    _key("prompt", "Prompt", "send", "enter", "send", "do it", "do it, with this note", shown=True),
+    _key("prompt", "Prompt", "cancel", "escape", "cancel", "cancel", "do nothing", shown=True),
+    _key("prompt", "Prompt", "newline", "ctrl+j", "newline", "new line", "a new line in the note", shown=True),
+    _key("confirm", "Prompt", "agree", "enter y", "agree", "do it", "do it to all that are listed", shown=True),
+    _key("confirm", "Prompt", "decline", "escape n", "decline", "cancel", "do nothing", shown=True),
+    _key("filter", "Filter", "complete", "tab", "complete", "complete", "take the suggestion", shown=True),
+    _key("filter", "Filter", "next_offer", "down", "offer(1)", "next", "the next suggestion"),
+    _key("filter", "Filter", "previous_offer", "up", "offer(-1)", "previous", "the suggestion before"),
+    _key("filter", "Filter", "apply", "enter", "submit", "keep", "keep the filter, back to the board", shown=True),
+    _key("filter", "Filter", "unfilter", "escape", "cancel", "cancel", "the filter as it was before", shown=True),
+    _key("board", "Taskdeck", "commands", ": ctrl+p", "app.command_palette", "commands", "find any command by name"),
+    _key("board", "Taskdeck", "theme", "T", "app.change_theme", "theme", "choose the colours"),
+    _key("board", "Taskdeck", "back", "escape", "back", "back", "let go of range, selection, filter; never quits"),
+    _key("page", "Taskdeck", "close", "escape q", "back", "back", "close the page", shown=True),
+    _key("board", "Taskdeck", "quit", "q", "app.quit", "quit", "leave Taskdeck"),
+    _key("board page", "Taskdeck", "help", "?", "app.help", "help", "every key, as bound now", shown=True),
+)
+
+SCREENS: Mapping[str, tuple[Scope, ...]] = {
+    "Board": ("board", "task"),
+    "Details": ("page", "pane", "task", "details"),
+    "Lists": ("page", "pane", "rows"),
+    "Conflict": ("conflict", "pane"),
+    "Prompt": ("prompt",),
+    "Confirm": ("confirm", "pane"),
+    "Filter": ("filter",),
+}
+"""The scopes whose keys work together on a screen, by its name for people: there, a key can do one thing only."""
+
+BY_ID: Mapping[str, KeySpec] = {spec.id: spec for spec in KEYS}
+
+
+def bindings(*scopes: Scope) -> list[Binding]:
+    """Return the Textual bindings of some scopes, in the order of `KEYS`."""
+    from textual.binding import Binding
+
+    return [
+        Binding(
+            ",".join(_named(key) for key in spec.keys),
+            spec.action,
+            spec.description,
+            show=spec.shown,
+            id=spec.id,
+            tooltip=spec.tooltip,
+            priority=typed_in(spec),
+        )
+        for spec in KEYS
+        if not set(spec.scopes).isdisjoint(scopes)
+    ]
+
+
+def typed_in(spec: KeySpec) -> bool:
+    """Tell whether a key works where text is typed, so that it cannot be a plain character."""
+    return not {"prompt", "filter"}.isdisjoint(spec.scopes)
+
+
+def _named(key: str) -> str:
+    return "comma" if key == "," else key

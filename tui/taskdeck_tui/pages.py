@@ -1,0 +1,172 @@
+"""The pages over the board: opened with what the store holds, and kept up to date while they are open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from textual.screen import Screen
+
+from taskdeck_store.cards import card_of
+from taskdeck_store.clock import Clock
+from taskdeck_store.contract import Store
+from taskdeck_store.values import Event, Task
+from taskdeck_tui.acting import Acting
+from taskdeck_tui.feed import Reader
+from taskdeck_tui.model.look import EVENTS_SHOWN, Look
+
+if TYPE_CHECKING:
+    from taskdeck_tui.screens.details import Details
+    from taskdeck_tui.screens.log import LogScreen
+    from taskdeck_tui.screens.mine import MineScreen
+    from taskdeck_tui.screens.page import Page
+
+_NEWEST = 1_000
+"""How many of the store's newest events the log begins with, and takes at a time."""
+
+
+class Pages:
+    """Opens pages over a screen. `follow` is called when another task than before is to be read with each look,
+    `refuse` with the reason why a page cannot be opened.
+    """
+
+    def __init__(
+        self,
+        screen: Screen[None],
+        reader: Reader,
+        acting: Acting,
+        *,
+        read_only: bool,
+        now: Clock,
+        follow: Callable[[], None],
+        refuse: Callable[[str], None],
+    ) -> None:
+        self._screen = screen
+        self._reader = reader
+        self._acting = acting
+        self._read_only = read_only
+        self._now = now
+        self._follow = follow
+        self._refuse = refuse
+        self._details: Details | None = None
+        self._shown: Task | None = None
+        self._log: LogScreen | None = None
+        self._mine: MineScreen | None = None
+        self._last = 0
+
+    @property
+    def followed(self) -> str | None:
+        """The id of the task whose details are open."""
+        return self._details.task_id if self._details is not None else None
+
+    def open_details(self, task_id: str) -> None:
+        """Show all of one task, and its history."""
+
+        def read(store: Store) -> tuple[Task | None, Sequence[Event], bool]:
+            with store.reading():
+                events = store.events(task_id, limit=EVENTS_SHOWN, newest=True)
+                return store.get(task_id), events, store.audited
+
+        def show(found: tuple[Task | None, Sequence[Event], bool]) -> None:
+            from taskdeck_tui.screens.details import Details
+
+            task, events, audited = found
+            self._shown = task
+            self._details = Details(
+                task_id,
+                task,
+                events,
+                self._now(),
+                read_only=self._read_only,
+                audited=audited,
+                limit=EVENTS_SHOWN,
+            )
+            self._screen.app.push_screen(self._details, closed)
+            self._follow()
+
+        def closed(_: None) -> None:
+            self._details = None
+            self._follow()
+
+        self._reader.ask(read, show, self._refuse)
+
+    def act(self, name: str) -> None:
+        """Act on the task whose details are open, as they show it."""
+        self._acting.act(name, [card_of(self._shown)] if self._shown is not None else [])
+
+    def open_log(self) -> None:
+        """Show every event of the store."""
+
+        def read(store: Store) -> tuple[Sequence[Event], bool]:
+            with store.reading():
+                return store.events(limit=_NEWEST, newest=True), store.audited
+
+        def show(found: tuple[Sequence[Event], bool]) -> None:
+            from taskdeck_tui.screens.log import LogScreen
+
+            events, audited = found
+            self._last = events[-1].seq if events else 0
+            self._log = LogScreen(events, self._now(), audited=audited)
+            self._screen.app.push_screen(self._log, closed)
+
+        def closed(_: None) -> None:
+            self._log = None
+
+        self._reader.ask(read, show, self._refuse)
+
+    def load_log(self, wish: LogScreen.Wanted) -> None:
+        """Give the open log the events it asks for."""
+        log = self._log
+        if log is None:
+            return
+
+        def read(store: Store) -> list[Event]:
+            events = store.events(after=wish.first - 1, limit=wish.last - wish.first + 1)
+            return [event for event in events if event.seq <= wish.last]
+
+        self._reader.ask(read, lambda events: log.add_events(events, self._now(), answers=wish), log.fail)
+
+    def open_mine(self) -> None:
+        """Show what the operator did."""
+        from taskdeck_tui.screens.mine import MineScreen
+
+        def closed(_: None) -> None:
+            self._mine = None
+
+        self._mine = MineScreen(self._acting.done, self._now())
+        self._screen.app.push_screen(self._mine, closed)
+
+    def tell(self, text: str, *, refused: bool) -> None:
+        """Say on the page in front what would else be said below the board."""
+        page = self._front()
+        if page is not None:
+            page.tell(text, refused=refused)
+
+    def tick(self) -> None:
+        """Count ages on the page in front up to now."""
+        page = self._front()
+        if page is not None:
+            page.tick(self._now())
+
+    def _front(self) -> Page[None] | None:
+        return next((page for page in (self._mine, self._log, self._details) if page and page.is_current), None)
+
+    def look(self, look: Look) -> None:
+        """Bring the open pages up to date."""
+        if self._details is not None and look.wanted.followed == self._details.task_id:
+            self._shown = look.task
+            self._details.update_task(look.task, look.events, look.at, audited=look.audited)
+        if self._log is not None and (look.changes or not look.complete):
+            self._extend_log(self._log)
+        if self._mine is not None:
+            self._mine.show_done(self._acting.done, look.at)
+
+    def _extend_log(self, log: LogScreen) -> None:
+        def extend(events: Sequence[Event]) -> None:
+            fresh = [event for event in events if event.seq > self._last]
+            if fresh:
+                self._last = fresh[-1].seq
+                log.add_events(fresh, self._now())
+
+        last = self._last
+        self._reader.ask(lambda store: store.events(after=last, limit=_NEWEST), extend, log.fail)

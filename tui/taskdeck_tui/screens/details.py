@@ -1,0 +1,206 @@
+"""One task: all its fields, and its history, following it live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.containers import Container, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.types import CSSPathType
+from textual.widget import Widget
+from textual.widgets import Static
+
+from taskdeck_store.machine import STEP, actions_from
+from taskdeck_store.values import Event, Task, Time
+from taskdeck_tui.glyphs import GLYPHS, WORDS
+from taskdeck_tui.keys import bindings
+from taskdeck_tui.safe import safe
+from taskdeck_tui.screens.fields import Fields
+from taskdeck_tui.screens.history import Timeline, ink
+from taskdeck_tui.screens.page import SHEET, WIDE, Page
+from taskdeck_tui.screens.pager import Pager
+from taskdeck_tui.screens.pretty import Row, fitted
+from taskdeck_tui.telling import ago
+
+
+class Details(Page[None]):
+    """A page on one task. `update_task` gives it the task as it is now; it asks for actions by message."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("task", "details")]
+    CSS_PATH: ClassVar[CSSPathType | None] = [SHEET, Path(__file__).with_name("details.tcss")]
+
+    class ActionWanted(Message):
+        """A key of the board was pressed for this task; `name` is that of an action, or step."""
+
+        def __init__(self, name: str, task_id: str) -> None:
+            super().__init__()
+            self.name = name
+            self.task_id = task_id
+
+    class CopyWanted(Message):
+        """The task's id is to be copied, or the whole task as JSON."""
+
+        def __init__(self, task_id: str, *, whole: bool) -> None:
+            super().__init__()
+            self.task_id = task_id
+            self.whole = whole
+
+    def __init__(
+        self,
+        task_id: str,
+        task: Task | None,
+        events: Sequence[Event],
+        now: Time,
+        *,
+        read_only: bool = False,
+        audited: bool = True,
+        limit: int = 500,
+    ) -> None:
+        """Show a task and its events, in order of `seq`: at most the newest `limit` of them.
+
+        With `read_only`, no action is offered. `audited` is False for a store that keeps no audit log yet.
+        """
+        super().__init__()
+        self._task_id = task_id
+        self._seen = task
+        self._gone = task is None
+        self._events = events
+        self._now = now
+        self._read_only = read_only
+        self._audited = audited
+        self._limit = limit
+        self._fields = Fields()
+        self._timeline = Timeline()
+
+    @property
+    def task_id(self) -> str:
+        """The id of the task."""
+        return self._task_id
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the panes are built and not yet taken away."""
+        return self.is_mounted and super().in_place and bool(self.query("#fields"))
+
+    @property
+    def _wide(self) -> bool:
+        """Whether the panes stand side by side: the class that says so to the styles may come after the size."""
+        return self.app.size.width >= WIDE
+
+    def body(self) -> Iterable[Widget]:
+        """Yield the fields, and the history beside or below them."""
+        with Container(id="panes"):
+            yield Pager(id="fields")
+            with Vertical(id="past"):
+                yield Static(id="past-heading", markup=False)
+                yield Pager(id="history")
+
+    def on_mount(self) -> None:
+        """Lay out what is known."""
+        self._draw()
+
+    def update_task(self, task: Task | None, events: Sequence[Event], now: Time, *, audited: bool = True) -> None:
+        """Show the task as it is now; None: it is no longer in the store, and what it last was stays in sight."""
+        state = self._seen.state if self._seen and not self._gone else None
+        self._gone = task is None
+        self._seen = task or self._seen
+        self._events = events
+        self._now = now
+        self._audited = audited
+        if self.in_place:
+            self._draw()
+            if state is not (task.state if task else None):
+                self.refresh_bindings()
+
+    def tick(self, now: Time) -> None:
+        """Count ages to this moment."""
+        self._now = now
+        if self.in_place:
+            self._draw()
+
+    def heading(self) -> Content:
+        """Say which task, and where it stands."""
+        task = self._seen
+        if task is None or self._gone:
+            told = "is no longer in the store" if task else "is not in the store"
+            last = "; below is what it last was" if task else ""
+            return Content.assemble(("× ", "$state-failed"), safe(self._task_id), (f"  {told}{last}", "$state-failed"))
+        since = f" · for {ago(task.state_since, self._now).removesuffix(' ago')}" if task.state_since else ""
+        return Content.assemble(
+            (f"{GLYPHS[task.state]} {WORDS[task.state]}", f"bold {ink(task.state)}"),
+            (f"  {safe(task.id)}", "bold $page-title"),
+            (since, "$muted"),
+        )
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only what is legal for the task as it is now, and the other pane where there are two."""
+        if action in ("act", "step"):
+            return self._legal(str(parameters[0]) if parameters else action)
+        if action == "next_pane":
+            return self._wide
+        return True
+
+    def action_act(self, name: str) -> None:
+        """Ask for an action on the task."""
+        self.post_message(self.ActionWanted(name, self._task_id))
+
+    def action_step(self) -> None:
+        """Ask for the next forward action of the task."""
+        self.post_message(self.ActionWanted("step", self._task_id))
+
+    def action_copy(self) -> None:
+        """Ask for the task's id to be copied."""
+        self.post_message(self.CopyWanted(self._task_id, whole=False))
+
+    def action_copy_json(self) -> None:
+        """Ask for the task to be copied as JSON."""
+        self.post_message(self.CopyWanted(self._task_id, whole=True))
+
+    def action_next_pane(self) -> None:
+        """Go to the other pane."""
+        self.screen.focus_next()
+
+    def on_resize(self) -> None:
+        """Put the history where there is room for it."""
+        if self.in_place:
+            self._draw()
+
+    def _legal(self, name: str) -> bool:
+        if self._read_only or self._gone or self._seen is None:
+            return False
+        state = self._seen.state
+        return state in STEP if name == "step" else name in actions_from(state)
+
+    def _draw(self) -> None:
+        wide = self._wide
+        self.retitle()
+        fields = self.query_one("#fields", Pager)
+        fields.show(self._all_lines if not wide else self._field_lines)
+        if wide:
+            self.query_one("#past-heading", Static).update(self._past())
+            self.query_one("#history", Pager).show(self._history_lines, grows_on_top=True)
+
+    def _field_lines(self, width: int) -> list[Content]:
+        return self._fields.lines(self._seen, self._now, width) if self._seen else []
+
+    def _history_lines(self, width: int) -> list[Content]:
+        return self._timeline.lines(self._events, self._now, width)
+
+    def _all_lines(self, width: int) -> list[Content]:
+        past = fitted([Row(self._past())], width)
+        return [*self._field_lines(width), Content(), *past, Content(), *self._history_lines(width)]
+
+    def _past(self) -> Content:
+        if not self._events:
+            why = "no events yet" if self._audited else "no audit log here until something is done"
+            return Content.assemble(("history", "bold $hint-key"), (f"  {why}", "$muted"))
+        count = f"the newest {self._limit:,} events" if len(self._events) >= self._limit else _counted(self._events)
+        return Content.assemble(("history", "bold $hint-key"), (f"  {count} · names are claims", "$muted"))
+
+
+def _counted(events: Sequence[Event]) -> str:
+    return "1 event" if len(events) == 1 else f"{len(events):,} events"

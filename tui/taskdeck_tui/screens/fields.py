@@ -1,0 +1,95 @@
+"""All fields of a task, laid out to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from textual.content import Content
+
+from taskdeck_store.clock import to_seconds
+from taskdeck_store.values import Json, Task, Time
+from taskdeck_tui.safe import safe
+from taskdeck_tui.screens.pretty import Row, fitted, kind_of, text_rows, value_rows
+from taskdeck_tui.span import span
+from taskdeck_tui.telling import NOTHING, ago, moment
+
+_LABEL = 10
+_NARROW = 48
+
+
+class Fields:
+    """Lays out one task at a time; what is costly is kept until it changes."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Json, int, list[Content]]] = {}
+
+    def lines(self, task: Task, now: Time, width: int) -> list[Content]:
+        """Return a task's title, short fields, and every long one under a rule of its own."""
+        lines = fitted([Row(Content.styled(safe(task.title), "bold $page-title"))], width)
+        lines.append(Content())
+        for label, value in _short(task, now, width):
+            name = Content.styled(label.ljust(_LABEL), "$label")
+            first, *rest = fitted([Row(value)], width - _LABEL) or [Content()]
+            lines.append(name + first)
+            lines.extend(" " * _LABEL + line for line in rest)
+        for label, value in _long(task):
+            lines.append(Content())
+            lines.append(_rule(label, kind_of(value), width))
+            lines.extend(self._body(label, value, width))
+        return lines
+
+    def _body(self, label: str, value: Json, width: int) -> list[Content]:
+        kept = self._kept.get(label)
+        # A task that was read again has equal values in other objects; comparing beats laying out.
+        if kept is None or kept[1] != width or kept[0] != value:
+            rows = text_rows(value, bar=True) if label == "error" else value_rows(value)
+            kept = self._kept[label] = (value, width, fitted(rows, width))
+        return kept[2]
+
+
+def _rule(label: str, kind: str, width: int) -> Content:
+    head = Content.assemble((label, "bold $hint-key"), "  ", (kind, "$muted"), " ")
+    return head + Content.styled("─" * max(width - head.cell_length, 0), "$column-line")
+
+
+def _short(task: Task, now: Time, width: int) -> Iterator[tuple[str, Content]]:
+    yield "id", Content(safe(task.id))
+    roomy = width >= _NARROW
+    yield "priority", Content.assemble(str(task.priority), ("  lower runs first" if roomy else "", "$muted"))
+    spent = task.attempts >= task.max_attempts
+    style = "$state-failed" if spent and task.attempts else ""
+    count = f"{task.attempts} of {task.max_attempts}"
+    yield "attempts", Content.assemble((count, style), ("  times back in the queue" if roomy else "", "$muted"))
+    yield "owner", Content(safe(task.owner) if task.owner else NOTHING)
+    if task.lease_until is not None:
+        yield "lease", _moment(task.lease_until, now, width)
+    if task.tags:
+        yield "tags", Content.styled("  ".join(f"#{safe(tag)}" for tag in task.tags), "$card-tag")
+    yield "in state", _moment(task.state_since, now, width)
+    yield "updated", _moment(task.updated_at, now, width)
+    yield "created", _moment(task.created_at, now, width)
+
+
+def _moment(at: Time | None, now: Time, width: int) -> Content:
+    if at is None:
+        return Content(NOTHING)
+    try:
+        ahead = to_seconds(at) - to_seconds(now)
+    except ValueError:
+        return Content(safe(at))
+    relative = f"in {span(ahead)}" if ahead >= 1 else ago(at, now)
+    absolute = moment(at) if width >= _NARROW else f"{moment(at)[:16]}Z"
+    return Content.assemble(f"{relative:<9}", (absolute, "$muted"))
+
+
+def _long(task: Task) -> Iterator[tuple[str, Json]]:
+    if task.error:
+        yield "error", task.error
+    if task.result is not None:
+        yield "result", task.result
+    if task.description:
+        yield "description", task.description
+    if task.data is not None:
+        yield "data", task.data
+    if task.extra:
+        yield "other fields", task.extra

@@ -1,0 +1,19 @@
+"""A length of time in as few characters as a card has to spare."""
+
+from __future__ import annotations
+
+_UNITS = ((365 * 86_400, "y"), (7 * 86_400, "w"), (86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+_FIRST = {"w": 2}
+"""Days go on to the second week, since "1w" would hide whether it is 7 days or 13."""
+
+
+def span(seconds: float) -> str:
+    """Return a length of time, rounded down to its largest unit: ``5s``, ``42m``, ``3h``, ``13d``, ``5w``, ``1y``.
+
+    `seconds` below zero (a clock that went back) count as zero. Three characters, until 100 years.
+    """
+    whole = max(0, int(seconds))
+    for size, unit in _UNITS:
+        if whole >= size * _FIRST.get(unit, 1):
+            return f"{whole // size}{unit}"
+    return "0s"

@@ -1,0 +1,84 @@
+"""The line below the board: what just happened, what is wrong, or else where the cursor stands."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from textual.content import Content
+from textual.widget import Widget
+
+from taskdeck_tui.safe import safe
+
+
+class Tone(StrEnum):
+    """How a notice is meant."""
+
+    TOLD = "told"
+    DONE = "done"
+    REFUSED = "refused"
+
+
+_MARKS = {Tone.TOLD: "·", Tone.DONE: "✓", Tone.REFUSED: "!"}
+_INKS = {Tone.TOLD: "$head-text", Tone.DONE: "$state-completed", Tone.REFUSED: "$state-review"}
+_SHOWN_FOR = 8.0
+
+
+class StatusLine(Widget):
+    """One row, more while the store is lost: then it says why, and since when."""
+
+    DEFAULT_CSS = """
+    StatusLine { height: 1; background: $background; color: $head-muted; padding: 0 1; }
+    StatusLine.-trouble { height: auto; max-height: 4; color: $state-failed; text-style: bold; }
+    """
+    ALLOW_SELECT = False
+
+    def __init__(self) -> None:
+        super().__init__(id="status")
+        self._where = ""
+        self._notice: tuple[str, Tone] | None = None
+        self._trouble = ""
+        self._serial = 0
+
+    def where(self, text: str) -> None:
+        """Say where the cursor stands."""
+        if text != self._where:
+            self._where = text
+            self.refresh()
+
+    def notice(self, text: str, tone: Tone = Tone.TOLD) -> None:
+        """Say what happened, for some seconds."""
+        self._notice = (safe(text), tone)
+        self._serial += 1
+        serial = self._serial
+        self.set_timer(_SHOWN_FOR, lambda: self._expire(serial))
+        self.refresh(layout=bool(self._trouble))
+
+    def trouble(self, text: str) -> None:
+        """Say what is wrong until it is over (then: nothing)."""
+        if text != self._trouble:
+            self._trouble = safe(text)
+            self.set_class(bool(text), "-trouble")
+            self.refresh(layout=True)
+
+    def render(self) -> Content:
+        """Lay out the notice to the left and the place to the right."""
+        width = self.content_size.width
+        if self._trouble:
+            trouble = Content(f"✗ {self._trouble}")
+            return trouble + "\n" + self._told(width) if self._notice is not None else trouble
+        where = Content.styled(self._where, "$head-muted")
+        if self._notice is None:
+            return Content(" " * max(width - where.cell_length, 0)) + where
+        told = self._told(width)
+        if told.cell_length + where.cell_length + 2 > width:
+            return told
+        return told + Content(" " * (width - told.cell_length - where.cell_length)) + where
+
+    def _told(self, width: int) -> Content:
+        text, tone = self._notice or ("", Tone.TOLD)
+        return Content.styled(f"{_MARKS[tone]} {text}", _INKS[tone]).truncate(width, ellipsis=True)
+
+    def _expire(self, serial: int) -> None:
+        if serial == self._serial:
+            self._notice = None
+            self.refresh(layout=bool(self._trouble))

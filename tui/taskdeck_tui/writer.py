@@ -1,0 +1,66 @@
+"""From the screen to the store: a thread that commits."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+
+from msgspec import Struct
+
+from taskdeck_store.contract import Outcome, Store, StoreError
+from taskdeck_store.machine import Command
+from taskdeck_tui.outlet import Outlet
+
+
+class Committed(Struct, frozen=True, kw_only=True):
+    """What became of the commands of one intent; or why the store as a whole could not take them."""
+
+    commands: tuple[Command, ...]
+    outcomes: tuple[Outcome, ...] = ()
+    failure: str | None = None
+
+
+class Writer:
+    """Commits commands in a thread of its own, in the order in which they were given.
+
+    `done` is run in the thread of the screen with what became of them. What came too late for a screen is in `untold`.
+    """
+
+    def __init__(self, open_store: Callable[[], Store], outlet: Outlet) -> None:
+        self.done: Callable[[Committed], None] = lambda _: None
+        self.untold: list[Committed] = []
+        self._open = open_store
+        self._outlet = outlet
+        self._intents: SimpleQueue[tuple[Command, ...] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def commit(self, commands: Sequence[Command]) -> None:
+        """Have the commands committed."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._outlet.guarded(self._work), name="taskdeck-write", daemon=True)
+            self._thread.start()
+        self._intents.put(tuple(commands))
+
+    def close(self, timeout: float) -> bool:
+        """Finish what was given, waiting at most `timeout` seconds. Return whether all of it was."""
+        if self._thread is None:
+            return True
+        self._intents.put(None)
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        store: Store | None = None
+        while (commands := self._intents.get()) is not None:
+            try:
+                store = store or self._open()
+                self._tell(Committed(commands=commands, outcomes=store.apply(commands)))
+            except StoreError as error:
+                self._tell(Committed(commands=commands, failure=error.message))
+        if store is not None:
+            store.close()
+
+    def _tell(self, committed: Committed) -> None:
+        if not self._outlet.hand(lambda: self.done(committed)):
+            self.untold.append(committed)
