@@ -23,6 +23,9 @@ if "textual.constants" in sys.modules:
     # The snapshot plugin imports Textual before any conftest is read; Textual read the variable then.
     sys.modules["textual.constants"].TEXTUAL_ANIMATIONS = "none"  # type: ignore[attr-defined]
 
+# A pseudo-terminal is what Windows does not have.
+collect_ignore_glob = ["e2e/*", "test_readme.py"] if sys.platform == "win32" else []
+
 _HOMES = Path(tempfile.mkdtemp(prefix="taskdeck-tests-"))
 _numbers = itertools.count()
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)

@@ -49,6 +49,15 @@ def _consistent(path: Path) -> int:
     return len(tasks)
 
 
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_the_board_leaves_the_terminal_as_it_was(tmp_path: Path, sent: signal.Signals) -> None:
+    with board(made(tmp_path / "tasks.db")) as terminal:
+        assert b"\x1b[?1049l" not in terminal.raw
+        terminal.kill(sent)
+        assert terminal.exit_code() == 128 + sent
+        assert b"\x1b[?1049l" in terminal.raw
+
+
 @BOTH
 def test_a_killed_writer_leaves_a_whole_store_and_a_live_board(tmp_path: Path, name: str) -> None:
     path = made(tmp_path / name)

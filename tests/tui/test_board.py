@@ -173,6 +173,16 @@ async def test_keys_after_a_far_jump_wait_until_it_is_there(tmp_path: Path) -> N
         assert stage.state("pending-400") is State.PENDING
 
 
+@pytest.mark.parametrize("keys", [("3", "asterisk", "a"), ("3", "v", "G", "a")])
+async def test_an_action_waits_until_the_selection_before_it_is_known(store: Path, keys: tuple[str, ...]) -> None:
+    async with staged(store) as stage:
+        stage.screen.filter_by("state:review")
+        await stage.until(lambda: stage.view.held is None and stage.view.columns[2].tally.count == 3)
+        for key in keys:
+            stage.deck.simulate_key(key)
+        await stage.until(lambda: stage.other.counts()[State.COMPLETED].count == 5)
+
+
 async def test_no_key_acts_on_a_card_that_a_new_filter_hides(store: Path) -> None:
     async with staged(store) as stage:
         stage.screen.filter_by("id:pending-3")

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
+import threading
 from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from textual.app import App, SystemCommand
@@ -74,6 +79,16 @@ class Deck(App[int]):
         """Bind the keys as the user has them, and remember a theme when it is chosen."""
         self.set_keymap(self._config.keymap)
         self.theme_changed_signal.subscribe(self, lambda _: self.save())
+        self._leave_when_told()
+
+    def _leave_when_told(self) -> None:
+        """Leave the terminal as it was found also when a signal ends the board."""
+        loop = asyncio.get_running_loop()
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and threading.current_thread() is threading.main_thread():
+                with suppress(NotImplementedError):  # on Windows
+                    loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
 
     def save(self) -> None:
         """Remember theme, card lines and order for the next time."""

@@ -18,15 +18,15 @@ from taskdeck_store import jsontext
 from taskdeck_store.clock import Clock, to_seconds
 from taskdeck_store.contract import Order
 from taskdeck_store.query.terms import EVERYTHING, Query
-from taskdeck_store.values import Card, Event, Task
+from taskdeck_store.values import Event, Task
 from taskdeck_tui.acting import Acting
+from taskdeck_tui.board.selecting import Selecting
 from taskdeck_tui.board.widget import Board
 from taskdeck_tui.feed import News, Reader, Trouble
 from taskdeck_tui.header import HeaderFacts, HeaderLine, Mode
 from taskdeck_tui.hints import HintLine
 from taskdeck_tui.keys import BY_ID, bindings
 from taskdeck_tui.model import reads
-from taskdeck_tui.model.intent import Selection
 from taskdeck_tui.model.look import NATURAL, STATES, Jump, Look
 from taskdeck_tui.model.throughput import Throughput, sparkline
 from taskdeck_tui.model.view import Departure, View, settle, wanted
@@ -98,9 +98,7 @@ class BoardScreen(Screen[None]):
         self._board = Board(_ordered(View(), self._order), self, lines=lines, now=to_seconds(now()))
         self._status = StatusLine()
         self._hints = HintLine(id="hints")
-        self._selection = Selection()
-        self._range: Card | None = None
-        self._before_range = Selection()
+        self._choice = Selecting(reader, changed=self._mark, tell=self._tell, refuse=self._refuse)
         self._throughput = Throughput()
         self._kept_query = EVERYTHING
         self._frozen = False
@@ -160,8 +158,7 @@ class BoardScreen(Screen[None]):
     def on_board_moved(self) -> None:
         """Keep the place, the range and the hints with the cursor."""
         self._tell_where()
-        if self._range is not None:
-            self._extend_range()
+        self._choice.extend(self._view)
         self._hint()
 
     def on_board_uncovered(self, message: Board.Uncovered) -> None:
@@ -181,27 +178,16 @@ class BoardScreen(Screen[None]):
         self.act("step")
 
     def action_select(self) -> None:
-        """Select the task under the cursor, or let it go; ends a range, which stays selected."""
-        if self._range is not None:
-            self._range = None
-            self._tell(f"{len(self._selection.cards):,} selected")
-        elif self._view.held is not None:
-            self._selection = self._selection.toggled(self._view.held)
-        self._mark()
+        """Select the task under the cursor, or let it go."""
+        self._choice.toggle(self._view.held)
 
     def action_range(self) -> None:
-        """Begin a range at the cursor; again, end it."""
-        if self._range is not None or self._view.held is None:
-            self._range = None
-            return
-        self._range, self._before_range = self._view.held, self._selection
-        self._tell("range: move to where it ends, then act, or v to end it")
-        self._extend_range()
+        """Begin a range at the cursor, or end it."""
+        self._choice.range(self._view)
 
     def action_select_all(self) -> None:
-        """Select exactly the tasks that match the filter at this moment; what comes later is not of them."""
-        query = self._view.query
-        self._reader.ask(lambda store: reads.matching(store, query), self._select_exactly, self._refuse)
+        """Select exactly the tasks that match the filter at this moment."""
+        self._choice.exactly(self._view.query)
 
     def action_details(self) -> None:
         """Show all of the task under the cursor."""
@@ -260,13 +246,7 @@ class BoardScreen(Screen[None]):
 
     def action_back(self) -> None:
         """Let go of one thing: the range, then the selection, then the filter."""
-        if self._range is not None:
-            self._selection, self._range = self._before_range, None
-            self._mark()
-        elif self._selection:
-            self._selection = Selection()
-            self._mark()
-        elif self._view.query:
+        if not self._choice.back() and self._view.query:
             self.apply_query(EVERYTHING)
 
     def action_freeze(self) -> None:
@@ -321,12 +301,17 @@ class BoardScreen(Screen[None]):
 
     def legal(self) -> frozenset[str]:
         """Return the names of the actions that would do something to the selection, or the task under the cursor."""
-        return self._acting.legal(self._targets())
+        return self._acting.legal(self._choice.targets(self._view.held))
 
     def act(self, name: str) -> None:
         """Act on the selection, or else on the task under the cursor."""
-        self._range = None
-        self._acting.act(name, self._targets())
+        held = self._view.held
+
+        def act() -> None:
+            self._choice.end_range()
+            self._acting.act(name, self._choice.targets(held))
+
+        self._choice.when_known(act)
 
     def run_named(self, action: str) -> None:
         """Run an action as the palette names it, as if its key had been pressed on the board."""
@@ -342,31 +327,10 @@ class BoardScreen(Screen[None]):
         self._board.view = replace(view, held=None)
         self._want(Jump(view.focus, 0))
 
-    def _targets(self) -> list[Card]:
-        return list(self._selection.cards.values()) or ([self._view.held] if self._view.held else [])
-
     def _committed(self, committed: Committed) -> None:
         applied = [outcome.command.task_id for outcome in committed.outcomes if outcome.refusal is None]
-        self._selection = self._selection.without(applied)
+        self._choice.drop(applied)
         self._acting.committed(committed)
-
-    def _select_exactly(self, cards: Sequence[Card]) -> None:
-        self._selection = Selection().joined(cards)
-        self._mark()
-        self._tell(f"{len(cards):,} selected: exactly those that matched just now")
-
-    def _extend_range(self) -> None:
-        start, end, state = self._range, self._view.held, self._view.column.state
-        if start is None or end is None or start.state is not state:
-            return
-        order, query = self._view.column.order, self._view.query
-
-        def select(cards: Sequence[Card]) -> None:
-            if self._range is start:
-                self._selection = self._before_range.joined(cards)
-                self._mark()
-
-        self._reader.ask(lambda store: reads.between(store, state, order, query, start, end), select, self._refuse)
 
     def _take(self, news: News | None) -> None:
         if news is None:
@@ -383,7 +347,7 @@ class BoardScreen(Screen[None]):
         if look.wanted.query != self._view.query or look.wanted.orders != _orders(self._view):
             return
         view, departure = settle(self._view, look)
-        self._selection = self._selection.seen(card for column in view.columns for card in column.cards)
+        self._choice.seen(card for column in view.columns for card in column.cards)
         if departure is not None:
             self._tell_departure(departure, look)
         self._board.tick(to_seconds(self._now()))
@@ -435,7 +399,7 @@ class BoardScreen(Screen[None]):
             newer=self._newer,
             total=self._totals,
             shown=sum(column.tally.count for column in self._view.columns),
-            selected=len(self._selection.cards),
+            selected=len(self._choice.selection.cards),
             query=self._view.query.text,
             spark=sparkline(self._throughput.counts(now)),
             rate=self._throughput.a_minute(now),
@@ -448,7 +412,7 @@ class BoardScreen(Screen[None]):
         self._status.where(f"{column.state.replace('_', ' ')} {place} · {self._order} order")
 
     def _mark(self) -> None:
-        self._board.mark(selected=self._selection.cards.keys(), busy=set(self._acting.busy))
+        self._board.mark(selected=self._choice.selection.cards.keys(), busy=set(self._acting.busy))
         self._tell_header()
         self._hint()
 

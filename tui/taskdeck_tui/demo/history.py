@@ -13,7 +13,8 @@ from taskdeck_tui.demo import team
 
 _SECONDS = 5 * 3600.0
 _SLOWING = 2.0
-_COMMITS = 300
+_COMMITS = 150
+_DISTINCT = 300
 
 
 def build(address: str, *, tasks: int, seed: int, now: Time) -> None:
@@ -42,14 +43,12 @@ def past(tasks: int, random: Random) -> list[Command]:
     targets = team.targets(tasks)
     moves = []
     number = 0
-    titles = set()
+    titles: set[str] = set()
     while number < tasks:
         choice = team.choose(queue.situation(), targets, random)
         if choice.task is None:
             move = team.added(number, random)
-            for _ in range(20):
-                if move.fields["title"] not in titles:
-                    break
+            while move.fields["title"] in titles and len(titles) < _DISTINCT:
                 move = team.added(number, random)
             titles.add(move.fields["title"])
             number += 1

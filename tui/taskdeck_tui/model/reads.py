@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from taskdeck_store.contract import Order, Store, key
 from taskdeck_store.query.terms import Query
@@ -13,6 +13,8 @@ from taskdeck_tui.model.look import STATES
 
 if TYPE_CHECKING:
     from taskdeck_store.query.complete import Vocabulary
+
+Read: TypeAlias = Callable[[Store], Sequence[Card]]
 
 _RUN = 500
 """How many cards are read at a time."""
