@@ -38,6 +38,7 @@ class WriteLock:
 
     def __init__(self, path: Path, like: Path) -> None:
         self._path = path
+        self._name = str(path)
         self._queue_path = path.with_name(path.name + _QUEUE_SUFFIX)
         self._like = like
         self._fd: int | None = None
@@ -121,7 +122,7 @@ class WriteLock:
 
     def _at_once(self, fd: int) -> bool:
         if self._queue_fd is None:
-            if not self._queue_path.exists():
+            if not os.access(self._queue_path, os.F_OK):
                 return _try_lock(fd)
             self._queue_fd = self._opened(self._queue_path)
         if not _try_lock(self._queue_fd):
@@ -164,7 +165,7 @@ class WriteLock:
     def _is_at_path(self, fd: int) -> bool:
         """Whether others would lock the same file: someone may have removed it, and a third made a new one."""
         try:
-            return os.path.samestat(os.fstat(fd), self._path.lstat())
+            return os.path.samestat(os.fstat(fd), os.lstat(self._name))
         except FileNotFoundError:
             return False
 

@@ -269,6 +269,8 @@ def changed(before: Task | None, after: Task) -> dict[str, tuple[Json, Json]]:
 
 def same(one: Json, other: Json) -> bool:
     """Tell whether two JSON values are the same to a reader of JSON: true is not 1, and 1 is not 1.0."""
+    if one is other:
+        return True
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):

@@ -421,3 +421,22 @@ def test_a_read_only_handle_refuses_every_command_and_reads_on(store: Store, ope
         assert [o.task for o in outcomes] == [task, None]
     done(store, "t-1", Action.START)
     assert looking.counts()[State.IN_PROGRESS].count == 1
+
+
+def test_values_nested_too_deeply_are_refused_and_the_others_committed(store: Store, opened: Opener) -> None:
+    for depth in (300, 600, 984, 985, 986, 987, 988, 989, 990, 1_000, 100_000):
+        deep: list[Any] = []
+        for _ in range(depth):
+            deep = [deep]
+        task_id = f"t-{depth}"
+        put(store, task_id, data=[1])
+        before, count = store.get(task_id), len(store.events())
+        asked = command(task_id, Action.EDIT, actor="ann", data=deep)
+        outcome, other = store.apply([asked, command(task_id, Action.START, actor="ann")])
+        assert other.event is not None
+        if outcome.refusal is not None:
+            assert outcome.refusal.code is Code.INVALID
+            assert outcome.task == before
+            assert outcome.refusal.message.isprintable()
+        assert len(store.events()) == count + 1 + (outcome.refusal is None)
+        assert opened().get(task_id) == store.get(task_id) == other.task

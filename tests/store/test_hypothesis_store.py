@@ -12,10 +12,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
+import pytest
 from backends import Backend, JsonFile, Refused, Sqlite
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from msgspec.structs import replace
 
 from conftest import Turned
@@ -243,3 +251,9 @@ TestSqliteAgainstTheModel = SqliteMachine.TestCase
 TestSqliteAgainstTheModel.settings = FEW
 TestJsonAgainstTheModel = JsonMachine.TestCase
 TestJsonAgainstTheModel.settings = FEW
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("machine", [SqliteMachine, JsonMachine])
+def test_many_more_and_longer_runs(machine: type[Machine]) -> None:
+    run_state_machine_as_test(machine, settings=settings(FEW, max_examples=300, stateful_step_count=60))

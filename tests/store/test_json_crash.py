@@ -18,6 +18,7 @@ from unprivileged import open_folder, unprivileged
 
 from conftest import Turned
 from taskdeck_store import Store, open_store
+from taskdeck_store.contract import StoreError
 from taskdeck_store.machine import Code, Command, command
 from taskdeck_store.values import Action, State
 
@@ -186,6 +187,7 @@ def meddled(strace: str, path: Path, meddle: Callable[[], object]) -> str:
     about = path.with_name(".tasks.json.taskdeck-old")
     deadline = time.monotonic() + 30
     while not about.exists():
+        assert writer.poll() is None
         assert time.monotonic() < deadline
     meddle()
     return writer.communicate(timeout=60)[0]
@@ -321,14 +323,25 @@ def test_zeros_at_the_end_of_the_log_are_cut_off(begun: Path) -> None:
     check_sound(begun, acknowledged=False)
 
 
-def test_a_damaged_log_is_said_and_left_alone(begun: Path) -> None:
-    log = begun.with_name("tasks.audit.jsonl")
+@pytest.mark.parametrize(
+    ("line", "there", "instead"),
+    [
+        (2, b'"T 2"]', b'"T 2'),
+        (1, b'[null,"T 1"]', b"[null,5]"),
+        (4, b'"seq":4', b'"seq":5'),
+        (6, b'"me"', b"me"),
+        (5, b'"batch"', b'"patch"'),
+    ],
+)
+def test_a_damaged_log_is_said_and_left_alone(begun: Path, line: int, there: bytes, instead: bytes) -> None:
     with closing(open_store(str(begun))) as store:
         store.apply(moves())
+    log = begun.with_name("tasks.audit.jsonl")
     lines = log.read_bytes().split(b"\n")
-    lines[2] = lines[2][:-5]
+    assert there in lines[line - 1]
+    lines[line - 1] = lines[line - 1].replace(there, instead)
     log.write_bytes(b"\n".join(lines))
-    with pytest.raises(Exception, match=r"tasks\.audit\.jsonl line \d+ is not the event that was written there"):
+    with pytest.raises(StoreError, match=rf"tasks\.audit\.jsonl line {line} is not the event that was written there"):
         open_store(str(begun))
     assert log.read_bytes() == b"\n".join(lines)
 

@@ -87,6 +87,17 @@ def someone_queues(lock_path: Path) -> bool:
     return False
 
 
+def stopped_in_the_queue(process: subprocess.Popen[str], lock_path: Path) -> bool:
+    if not someone_queues(lock_path):
+        return False
+    process.send_signal(signal.SIGSTOP)
+    os.waitpid(process.pid, os.WUNTRACED)
+    if not someone_queues(lock_path):
+        process.send_signal(signal.SIGCONT)
+        return False
+    return True
+
+
 def test_who_waits_longer_than_its_patience_is_told_who_is_busy_and_for_how_long(lock_path: Path, like: Path) -> None:
     with held_elsewhere(lock_path, like), pytest.raises(StoreError) as raised, WriteLock(lock_path, like).hold(0.05):
         pass
@@ -115,9 +126,8 @@ def test_a_holder_that_comes_back_at_once_does_not_overtake_those_who_wait(lock_
     with ExitStack() as held:
         held.enter_context(mine.hold(DEADLINE))
         with asking_elsewhere(lock_path, like) as waiting:
-            until(lambda: someone_queues(lock_path))
             # However slow the one who waits may be to take what is free by now:
-            waiting.send_signal(signal.SIGSTOP)
+            until(lambda: stopped_in_the_queue(waiting, lock_path))
             held.close()
             with pytest.raises(StoreError), mine.hold(0.05):
                 pass

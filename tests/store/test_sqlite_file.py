@@ -8,9 +8,11 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from moving import do, done, put
 from unprivileged import open_folder, unprivileged
 
 from taskdeck_store import Action, Code, Fault, State, Store, StoreError, command, create_store, open_store
+from taskdeck_store.lock import SUFFIX, WriteLock
 from taskdeck_store.sqlite import schema
 
 DEADLINE = 30.0
@@ -123,6 +126,23 @@ def test_an_older_layout_is_brought_up_to_date_in_one_step(path: Path, monkeypat
         assert looking.execute("PRAGMA user_version").fetchone() == (len(newer),)
         assert looking.execute("SELECT mood FROM tasks").fetchall() == [(None,)]
     looking.close()
+
+
+def test_looking_read_only_brings_nothing_up_to_date(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = path.read_bytes()
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, "CREATE TABLE moods (mood TEXT)"))
+    with pytest.raises(StoreError) as raised:
+        open_store(str(path), read_only=True)
+    assert raised.value.fault is Fault.READ_ONLY
+    assert path.read_bytes() == before
+
+
+def test_the_first_layout_is_what_stores_have(path: Path) -> None:
+    """A store in the field keeps what made it: change the layout or the rules by a further migration.
+
+    A new text of a rule is a change too, for the texts lie in the triggers. Write its digest down here.
+    """
+    assert sha256(schema.MIGRATIONS[0].encode()).hexdigest()[:16] == "0d2eb4c90a369ac7"
 
 
 def test_a_migration_that_fails_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -360,6 +380,7 @@ class Watched(apsw.VFS):
         super().__init__("watched", self.base, makedefault=True)
         self.synced: list[str] = []
         self.failing: set[str] = set()
+        self.pause = 0.0
 
     def xOpen(self, name: Any, flags: list[int]) -> WatchedFile:
         return WatchedFile(self, name, flags)
@@ -375,6 +396,7 @@ class WatchedFile(apsw.VFSFile):
         if "sync" in self._watched.failing:
             raise apsw.IOError
         self._watched.synced.append(Path(self._name).name)
+        time.sleep(self._watched.pause)
         super().xSync(flags)
 
     def xWrite(self, data: bytes, offset: int) -> None:
@@ -406,6 +428,15 @@ def test_each_commit_is_synced_before_apply_returns(watched: Watched, path: Path
     do(store, "t-1", Action.START)
     store.counts()
     assert watched.synced == []
+    store.close()
+
+
+def test_a_commit_that_a_slow_disk_holds_up_is_announced_when_it_can_be_read(watched: Watched, path: Path) -> None:
+    store = open_store(str(path))
+    put(store, "t-1")
+    watched.pause = 0.05
+    task = done(store, "t-1", Action.START)
+    assert WriteLock(path.with_name(path.name + SUFFIX), path).serial() == int(task.version)
     store.close()
 
 

@@ -60,18 +60,21 @@ def place(store: Store, order: Order) -> tuple[int | str, ...]:
     return key(store.window(State.REVIEW, order, start=20, limit=1).cards[0], order)
 
 
-WINDOWS = {
-    f"{order} {name}": (
-        lambda store, order=order, options=options: store.window(State.REVIEW, order, **options(store, order))
-    )
-    for order in Order
-    for name, options in {
-        "from the top": lambda store, order: {},
-        "from a rank": lambda store, order: {"start": 20, "before": 10, "limit": 10},
-        "from a place": lambda store, order: {"start": place(store, order), "before": 10, "limit": 10},
-        "past the end": lambda store, order: {"start": 10**6, "before": 10},
-    }.items()
-}
+def window(order: Order, kind: str) -> Callable[[Store], object]:
+    def read(store: Store) -> object:
+        options: dict[str, Any] = {
+            "from the top": {},
+            "from a rank": {"start": 20, "before": 10, "limit": 10},
+            "from a place": {"start": place(store, order), "before": 10, "limit": 10},
+            "past the end": {"start": 10**6, "before": 10},
+        }[kind]
+        return store.window(State.REVIEW, order, **options)
+
+    return read
+
+
+KINDS = ("from the top", "from a rank", "from a place", "past the end")
+WINDOWS = {f"{order} {kind}": window(order, kind) for order in Order for kind in KINDS}
 READS: dict[str, Callable[[Store], object]] = {
     **WINDOWS,
     "counts": lambda store: store.counts(),

@@ -183,11 +183,17 @@ def test_an_interrupt_ends_the_wait(tmp_path: Path) -> None:
 
     path = tmp_path / "tasks.json"
     path.write_text("[]")
-    code = (
-        "import sys, pathlib; from taskdeck_store.watch import FolderWatch\n"
-        "watch = FolderWatch(pathlib.Path(sys.argv[1])); watch.wait(0.01); print('ready', flush=True)\n"
-        "try: watch.wait(60)\nexcept KeyboardInterrupt: print('interrupted')"
-    )
+    code = """
+import sys, pathlib
+from taskdeck_store.watch import FolderWatch
+watch = FolderWatch(pathlib.Path(sys.argv[1]))
+watch.wait(0.01)
+try:
+    print("ready", flush=True)
+    watch.wait(60)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
     child = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     assert child.stdout.readline() == "ready\n"

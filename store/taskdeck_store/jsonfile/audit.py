@@ -21,6 +21,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from taskdeck_store import jsontext
+from taskdeck_store.jsonfile.fields import is_held
 from taskdeck_store.jsonfile.replace import own_like, sync, sync_folder, write_all
 from taskdeck_store.values import Event
 
@@ -150,7 +151,7 @@ class AuditLog:
         Only under the store's write lock, with nothing pending. What a torn write has left is cut off.
         """
         texts = [_encoded(line) for line in commit]
-        content = b"".join(texts)
+        content = b"\n".join((*texts, b""))
         file, new = _opened(self._path, like)
         try:
             if os.fstat(file).st_size < self._end:
@@ -237,37 +238,38 @@ class AuditLog:
         while index < len(texts):
             commit = self._commit(texts, index)
             if commit is None:
-                if any(_begins(text) for text in texts[index + 1 :]):
-                    raise DamagedLog(len(self._offsets) + index + 1)
                 return
-            self._waiting.append((commit, [text + b"\n" for text in texts[index : index + len(commit)]]))
+            self._waiting.append((commit, texts[index : index + len(commit)]))
             index += len(commit)
 
     def _commit(self, texts: list[bytes], index: int) -> Commit | None:
-        """Return the commit that begins with a line; None when it is torn."""
+        """Return the commit that begins with a line; None when it is torn: cut off, or with zeros for what was lost."""
         number = len(self._offsets) + index + 1
         try:
             first = _decoded(texts[index], number)
-            count = first.batch.lines if isinstance(first.batch, Batch) else 0
-            if not 0 < count <= len(texts) - index or first.seq != number:
+            if not isinstance(first.batch, Batch) or first.batch.lines < 1:
+                raise DamagedLog(number)
+            if first.batch.lines > len(texts) - index:
                 return None
-            rest = [_decoded(texts[index + more], number + more) for more in range(1, count)]
+            more = range(1, first.batch.lines)
+            return (first, *[_decoded(texts[index + line], number + line) for line in more])
         except DamagedLog:
-            return None
-        return (first, *rest)
+            if any(b"\0" in text for text in texts[index:]):
+                return None
+            raise
 
     def _take(self, commit: Commit, texts: list[bytes]) -> None:
         for line, text in zip(commit, texts, strict=True):
             if not self._offsets:
                 self.identity = f"{zlib.crc32(text):08x}"
             self._offsets.append(self._end)
-            self._end += len(text)
+            self._end += len(text) + 1
             self._of_task.setdefault(line.task_id, array("Q")).append(line.seq)
             if isinstance(line.operation, str):
                 self._operations[line.operation] = line.seq
         self.last = commit[-1]
         self.batch = commit[0].batch if isinstance(commit[0].batch, Batch) else None
-        self._tail = texts[-1]
+        self._tail = texts[-1] + b"\n"
 
     def _texts(self, first: int, last: int) -> list[bytes]:
         if self._file is None:
@@ -299,22 +301,15 @@ def _opened(path: Path, like: os.stat_result) -> tuple[int, bool]:
     return file, True
 
 
-def _begins(text: bytes) -> bool:
-    try:
-        return isinstance(_decoded(text, 0).batch, Batch)
-    except DamagedLog:
-        return False
-
-
 def _encoded(line: Line) -> bytes:
     try:
-        return _ENCODER.encode(line) + b"\n"
+        return _ENCODER.encode(line)
     except (UnicodeEncodeError, OverflowError):
-        return jsontext.encode(msgspec.to_builtins(line)).encode() + b"\n"
+        return jsontext.encode(msgspec.to_builtins(line)).encode()
 
 
 def _decoded(text: bytes, number: int) -> Line:
-    """Return the line that a text says; its number is checked unless it is 0."""
+    """Return the line that a text says, if it has this number. Raises DamagedLog."""
     try:
         try:
             line = _LINE.decode(text)
@@ -322,6 +317,6 @@ def _decoded(text: bytes, number: int) -> Line:
             line = msgspec.convert(jsontext.decode(text), Line)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise DamagedLog(number) from error
-    if number and line.seq != number:
+    if line.seq != number or not is_held({name: after for name, (_, after) in line.changes.items()}):
         raise DamagedLog(number)
     return line

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from taskdeck_store import jsontext
 from taskdeck_store.contract import Fault
-from taskdeck_store.jsonfile.fields import Data, check, id_text
+from taskdeck_store.jsonfile.fields import NESTING, Data, check, depth, id_text
 from taskdeck_store.jsonfile.flaws import Flaw, Wrong, decoded, flaw
 
 if TYPE_CHECKING:
@@ -90,6 +90,8 @@ def parse(raw: bytes, before: Document | None = None) -> tuple[Document, dict[st
             record = known.get(text)
             if record is None:
                 data = jsontext.decode(text)
+                if text.count(b"[") + text.count(b"{") > NESTING and depth(data) > NESTING:
+                    raise Wrong("", f"this task is nested more than {NESTING} levels deep")
                 check(data)
                 record = record_of(text, data, shapes)
                 fresh[record.id] = data

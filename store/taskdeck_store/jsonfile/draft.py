@@ -10,7 +10,7 @@ from taskdeck_store.contract import Outcome
 from taskdeck_store.jsonfile.adding import End, end_of
 from taskdeck_store.jsonfile.audit import AuditLog, Batch, Commit, Line, event_of, file_digest
 from taskdeck_store.jsonfile.document import Document, Record, joined, record_of
-from taskdeck_store.jsonfile.fields import Data, task_of
+from taskdeck_store.jsonfile.fields import NESTING, Data, depth, task_of
 from taskdeck_store.jsonfile.flaws import one_line
 from taskdeck_store.jsonfile.known import Known, fold, is_found
 from taskdeck_store.jsonfile.mapping import mapping_of
@@ -18,10 +18,7 @@ from taskdeck_store.jsonfile.outside import outside_line
 from taskdeck_store.jsonfile.picture import Picture
 from taskdeck_store.jsonfile.style import edited, written
 from taskdeck_store.machine import Code, Command, Refusal, Transition
-from taskdeck_store.values import Action, Event, Json, Task, Time
-
-_NESTING = 100
-"""How deep lists and objects in a command's values may lie in each other; far more, and no program can read them."""
+from taskdeck_store.values import Action, Event, Task, Time
 
 
 class Draft:
@@ -217,26 +214,12 @@ def _not_held(command: Command) -> str | None:
     """Return what of a command cannot be kept as JSON, or None."""
     for name, value in command.fields.items():
         try:
-            text = jsontext.encode(list(value) if name == "tags" and isinstance(value, tuple) else value)
+            jsontext.encode(list(value) if name == "tags" and isinstance(value, tuple) else value)
         except ValueError as error:
             return f"cannot {command.action} {command.task_id}: {name}: {one_line(str(error))}"
-        if _depth(value) > _NESTING and text:
-            return f"cannot {command.action} {command.task_id}: {name} is nested more than {_NESTING} levels deep"
+        if depth(value) > NESTING // 2:
+            return f"cannot {command.action} {command.task_id}: {name} is nested more than {NESTING // 2} levels deep"
     return None
-
-
-def _depth(value: Json) -> int:
-    """Return how deep lists and objects lie in each other; stops counting above the limit."""
-    level, depth = [value], 0
-    while level and depth <= _NESTING:
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list | tuple)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        depth += 1
-    return depth
 
 
 def _as_read_back(command: Command) -> Command:

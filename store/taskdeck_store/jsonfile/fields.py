@@ -41,6 +41,9 @@ TIMES = ("lease_until", "created_at", "updated_at", "state_since")
 LATEST = ("updated_at", "state_since")
 """The moments that only go forward: who changes a task need not touch them."""
 
+NESTING = 200
+"""How deep lists and objects may lie in each other. A decoder gives up somewhere below, sooner in a deeper call."""
+
 _STATES: Mapping[str, State] = {state.value: state for state in State}
 _KNOWN = frozenset(FIELDS)
 _Whole: TypeAlias = Annotated[int, Meta(ge=-machine.WHOLE_LIMIT, le=machine.WHOLE_LIMIT)]
@@ -91,14 +94,20 @@ def check(data: Mapping[str, Json]) -> None:
         raise Wrong(key if key in data else "id", "this task has no state (or status)")
     if type(state) is not str or state not in _STATES:
         raise Wrong(key, f"{shown(state)} is no state; the states are {', '.join(State)}")
-    try:
-        convert(data, _Held)
-    except ValidationError:
+    if not is_held(data):
         for name in _Held.__struct_fields__:
             wrong = machine.wrong_field(name, data[name]) if data.get(name) is not None else None
             if wrong is not None and not (name == "title" and type(data[name]) is str):
-                raise Wrong(name, wrong) from None
-        raise
+                raise Wrong(name, wrong)
+
+
+def is_held(data: Mapping[str, Json]) -> bool:
+    """Tell whether a task can hold what is under the names of its fields, state and times aside."""
+    try:
+        convert(data, _Held)
+    except ValidationError:
+        return False
+    return True
 
 
 def task_of(task_id: str, said: Mapping[str, Json], beside: Mapping[str, Json], version: str) -> Task:
@@ -133,6 +142,20 @@ def task_of(task_id: str, said: Mapping[str, Json], beside: Mapping[str, Json], 
     if not title or title.isspace():
         values["title"] = values.get("description") or task_id
     return Task(version=version, extra=extra, **values)
+
+
+def depth(value: Json) -> int:
+    """Return how deep lists and objects lie in each other; what lies below `NESTING` is not counted."""
+    level, levels = [value], 0
+    while level and levels <= NESTING:
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list | tuple)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        levels += 1
+    return levels
 
 
 def moment(value: Json) -> Time | None:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -57,6 +57,8 @@ class Ledger:
         self.picture = Picture()
         self._shown = shown
         self._replacement = Replacement(path)
+        self._document = self.picture.document
+        self._fresh: dict[str, Data] = {}
         self._signature: Signature | None = None
         self._racy = True
         self._void = False
@@ -71,7 +73,7 @@ class Ledger:
             for _ in range(_ROUNDS):
                 self._void |= not self.log.fetch()
                 left = self.lock.serial() if self.log.pending is not None else None
-                document, fresh = self._document(closely)
+                self._read(closely)
                 if not self.log.grown():
                     break
 
@@ -79,12 +81,12 @@ class Ledger:
             batch = commit[0].batch
             if not isinstance(batch, Batch) or batch.before == batch.after or left == mark(commit):
                 return True
-            return batch.after == file_digest(document.raw)
+            return batch.after == file_digest(self._document.raw)
 
         if self._void:
             self.picture = Picture()
             self._void = False
-        return self.picture.take(document, fresh, self.log.settle(done))
+        return self._taken(self._document, self.log.settle(done))
 
     def settle(self) -> list[Moved]:
         """Look, and carry on what a killed writer has left; only while holding the lock. Otherwise as `look`."""
@@ -99,7 +101,7 @@ class Ledger:
                 moved += self.look(closely=True)
                 continue
             self.lock.notice(mark(commit))
-            moved += self.picture.take(document, {}, self.log.settle(lambda _: True))
+            moved += self._taken(document, self.log.settle(lambda _: True))
         raise StoreError(Fault.BUSY, one_line(f"another program rewrites {self._shown} again and again"))
 
     def commit(self, draft: Draft) -> list[Moved] | None:
@@ -130,15 +132,19 @@ class Ledger:
                 self._replacement.discard()
             self._sign()
         self.lock.notice(mark(commit))
-        return self.picture.take(document, {}, self.log.settle(lambda _: True))
+        return self._taken(document, self.log.settle(lambda _: True))
 
     def close(self) -> None:
         """Let go of the files."""
         self.lock.close()
         self.log.close()
 
-    def _document(self, closely: bool) -> tuple[Document, Mapping[str, Data]]:
-        """Return the task file as it is, and what `parse` tells of it anew."""
+    def _taken(self, document: Document, commits: list[Commit]) -> list[Moved]:
+        self._document, fresh, self._fresh = document, self._fresh, {}
+        return self.picture.take(document, fresh, commits)
+
+    def _read(self, closely: bool) -> None:
+        """Read the task file, unless it is as it was; wait a little for one that is in the middle of a write."""
         started = time.monotonic()
         last: tuple[Signature, float] | None = None
         while True:
@@ -146,27 +152,29 @@ class Ledger:
             if found == self._signature and not self._racy and not closely:
                 if self._bad is not None:
                     raise self._bad[1]
-                return self.picture.document, {}
+                return
             raw = self.path.read_bytes()
-            self._sign(found)
-            if raw and raw == self.picture.document.raw:
+            if raw and raw == self._document.raw:
                 self._bad = None
-                return self.picture.document, {}
-            if self._bad is not None and raw == self._bad[0]:
+            elif self._bad is not None and raw == self._bad[0]:
                 raise self._bad[1]
-            try:
-                parsed = parse(raw, self.picture.document)
-            except Flaw as flaw:
-                now = time.monotonic()
-                if last is None or last[0] != found:
-                    last = found, now
-                if time.time_ns() - found[3] > _SECOND or now - last[1] > _STILL or now - started > _GIVEN_UP:
+            else:
+                try:
+                    self._document, fresh = parse(raw, self._document)
+                except Flaw as flaw:
+                    now = time.monotonic()
+                    if last is None or last[0] != found:
+                        last = found, now
+                    if time.time_ns() - found[3] < _SECOND and now - last[1] < _STILL and now - started < _GIVEN_UP:
+                        time.sleep(_NAP)
+                        continue
                     self._bad = raw, self._flawed(flaw)
+                    self._sign(found)
                     raise self._bad[1] from flaw
-                time.sleep(_NAP)
-                continue
-            self._bad = None
-            return parsed
+                self._bad = None
+                self._fresh.update(fresh)
+            self._sign(found)
+            return
 
     def _is_there(self, document: Document) -> bool:
         try:

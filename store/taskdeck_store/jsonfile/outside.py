@@ -80,6 +80,8 @@ def _changes(before: Data, after: Data) -> dict[str, tuple[Json, Json]]:
 
 
 def _is_change(name: str, old: Json, new: Json) -> bool:
+    if old is None:
+        return new is not None and new != _meant(name, None)
     before, after = _meant(name, old), _meant(name, new)
     if name in LATEST and before is not None:
         return after is not None and after > before

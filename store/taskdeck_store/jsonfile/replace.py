@@ -38,6 +38,7 @@ class Replacement:
         self._path = path
         self._new = path.with_name(f".{path.name}.taskdeck-new")
         self._old = path.with_name(f".{path.name}.taskdeck-old")
+        self._holds_theirs = False
 
     def write(self, content: bytes) -> None:
         """Write the content beside the file, with the file's mode, owner and extended attributes, and sync it."""
@@ -64,21 +65,23 @@ class Replacement:
             self._old.replace(self._path)
             sync_folder(self._path)
             return True
-        expected_out = False
+        self._holds_theirs = True
         try:
             if _kept(self._old) == found:
                 sync_folder(self._path)
                 # Only now: who had opened the file before the exchange has begun to write by the time of the sync.
-                expected_out = _kept(self._old) == found and self._old.read_bytes() == expected
+                self._holds_theirs = _kept(self._old) != found or self._old.read_bytes() != expected
+            return not self._holds_theirs
         finally:
-            if not expected_out:
+            if self._holds_theirs:
                 _exchanged(self._old, self._path)
-        return expected_out
+                self._holds_theirs = False
 
     def discard(self) -> None:
-        """Remove what was written and not put in place."""
-        for path in (self._new, self._old):
-            path.unlink(missing_ok=True)
+        """Remove what was written and not put in place, and what was replaced."""
+        self._new.unlink(missing_ok=True)
+        if not self._holds_theirs:
+            self._old.unlink(missing_ok=True)
 
     def left_over(self) -> bytes | None:
         """Return what a `put` that was killed had taken out of the file's place, or was about to put there."""

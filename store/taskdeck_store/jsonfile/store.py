@@ -7,7 +7,7 @@ import os
 import time
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from taskdeck_store import clock
@@ -92,7 +92,7 @@ class JsonStore:
         if self.read_only:
             return self._all_refused(commands)
         ledger, deadline = self._ledger, time.monotonic() + self._patience
-        with ledger.lock.hold(self._patience):
+        with ledger.lock.hold(self._patience), nullcontext() if self.audited else _not_collecting():
             while True:
                 self._take(ledger.settle())
                 outcomes, draft = self._drafted(commands, whole)
@@ -185,17 +185,12 @@ class JsonStore:
 
     def _first_look(self, path: Path) -> Ledger:
         ledger = Ledger(path, self.address)
-        collecting = gc.isenabled()
-        # The many objects of a first look stay: to search them for garbage over and over is a third of its time.
-        gc.disable()
         try:
-            ledger.look()
+            with _not_collecting():
+                ledger.look()
         except BaseException:
             ledger.close()
             raise
-        finally:
-            if collecting:
-                gc.enable()
         self._feed = Feed()
         self._noticed: dict[str, Task | None] = {}
         self._looks = 0
@@ -284,3 +279,15 @@ class JsonStore:
         with self.reading():
             tasks = self._ledger.picture.tasks
             return tuple(Outcome(command=one, task=tasks.get(one.task_id), refusal=refusal) for one in commands)
+
+
+@contextmanager
+def _not_collecting() -> Iterator[None]:
+    """Hold the garbage collector off what makes very many objects that stay: it would search them over and over."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()

@@ -24,28 +24,26 @@ class Opened:
 
     `real` is its path without symbolic links. `writable` is False when this program may not write to it. `serial` is
     the last event's seq when it was opened. A cursor begins with `cursor_prefix`, which no other file has. Waits for
-    another program's lock are bounded by `patience`, in seconds.
+    another program's lock are bounded by `patience`, in seconds. An older layout is brought up to date if `migrates`.
     """
 
-    def __init__(self, path: Path, *, patience: float) -> None:
+    def __init__(self, path: Path, *, patience: float, migrates: bool) -> None:
         """Raises StoreError when there is no store of ours at the path, or none that can be read."""
         self.patience = patience
         self._path = path
+        self._migrates = migrates
         self._waits_since = 0.0
         self._frozen = False
+        self._logs_ahead = False
         found = mark(path)
         if found is None:
             raise gone(path)
         self._mark = found
         self.real = Path(os.path.realpath(path))
+        self._log = self._beside("-wal")
         with explained(path, "read"):
             self.connection = self._connected()
-            self.writable = not self._frozen and not self.connection.readonly("main")
-            self.serial = last_seq(self.connection)
-            store = fetch(self.connection, "SELECT store FROM identity")[0][0]
-            self.cursor_prefix = f"{store}.{self.identity[1]}:"
-            self._logs_ahead = self.connection.pragma("journal_mode") == "wal"
-        self._wal = mark(self._beside("-wal"))
+        self._wal = mark(self._log)
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -68,7 +66,7 @@ class Opened:
         """Return a file to WAL mode; copies that SQLite makes with VACUUM INTO have left it."""
         if not self._logs_ahead:
             self._logs_ahead = self.connection.pragma("journal_mode", "WAL") == "wal"
-            self._wal = mark(self._beside("-wal"))
+            self._wal = mark(self._log)
 
     def close(self) -> None:
         """Close the connection.
@@ -90,7 +88,7 @@ class Opened:
                 self._beside(suffix).unlink(missing_ok=True)
 
     def _has_its_log(self) -> bool:
-        found = mark(self._beside("-wal"))
+        found = mark(self._log)
         return self._wal is None or (found is not None and found[:2] == self._wal[:2])
 
     def _connected(self) -> apsw.Connection:
@@ -99,7 +97,7 @@ class Opened:
         except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.IOError):
             # A log in WAL mode needs two files beside the store; without the right to make them, only a file that
             # nobody writes to can be read (https://www.sqlite.org/wal.html#read_only_databases).
-            wal = mark(self._beside("-wal"))
+            wal = mark(self._log)
             if os.access(self.real.parent, os.W_OK) or (wal is not None and wal[2] > 0):
                 raise
         from urllib.parse import quote
@@ -112,8 +110,15 @@ class Opened:
         try:
             connection.set_busy_handler(self._wait)
             connection.pragma("synchronous", "FULL")
+            # macOS calls a write durable that its disk has only promised, unless it is asked so.
+            connection.pragma("fullfsync", True)
             where.prepare(connection)
             self._recognise(connection)
+            self.writable = not self._frozen and not connection.readonly("main")
+            self.serial = last_seq(connection)
+            store = fetch(connection, "SELECT store FROM identity")[0][0]
+            self.cursor_prefix = f"{store}.{self.identity[1]}:"
+            self._logs_ahead = connection.pragma("journal_mode") == "wal"
         except BaseException:
             connection.close(True)
             raise
@@ -134,8 +139,8 @@ class Opened:
             self._migrate(connection)
 
     def _migrate(self, connection: apsw.Connection) -> None:
-        if connection.readonly("main"):
-            message = f"{self._path} has an older layout, and cannot be written to, so it cannot be brought up to date"
+        if not self._migrates or connection.readonly("main"):
+            message = f"{self._path} has an older layout; open it once for writing, to bring it up to date"
             raise StoreError(Fault.READ_ONLY, message)
         connection.execute("BEGIN IMMEDIATE")
         schema.migrate(connection)
@@ -166,7 +171,13 @@ def mark(path: Path) -> tuple[int, int, int, int] | None:
 
 
 def gone(path: Path) -> StoreError:
-    """Return the error of a store whose file is not there any more."""
+    """Return the error of a store whose file is not there any more, or out of reach."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        return StoreError(Fault.UNREADABLE, f"cannot reach {path}: {error.strerror}")
     return StoreError(Fault.MISSING, f"{path} was deleted or moved away; put it back, or: taskdeck init {path}")
 
 

@@ -48,63 +48,77 @@ def window(
     if state not in where.states:
         return Window(state=state, first=0, cards=())
     column = _Column(connection, where, state, order)
-    if isinstance(start, int):
-        place = column.place(max(0, start))
-        if place is None:
-            found = column.ahead(None, before)
-            return Window(state=state, first=column.rank(None) - len(found), cards=tuple(map(rows.card, found)))
-        ahead = column.ahead(place, min(before, start))
-        first = start - len(ahead)
-    else:
-        place = start
-        ahead = column.ahead(place, before)
-        first = column.rank(place) - len(ahead)
-    found = ahead + column.onward(place, limit)
-    return Window(state=state, first=first, cards=tuple(map(rows.card, found)))
+    if not isinstance(start, int):
+        ahead = column.ahead(start, before)
+        return column.window(column.rank(start) - len(ahead), ahead + column.onward(start, limit))
+    start = max(0, start)
+    first = max(0, start - max(0, before))
+    place = column.place(first) if first else _TOP
+    if place is not None:
+        found = column.onward(place, limit + start - first)
+        if len(found) >= start - first:
+            return column.window(first, found)
+    found = column.ahead(_END, before)
+    return column.window(column.rank(_END) - len(found), found)
+
+
+_TOP: Key = ()
+_END: Key = ()
+"""The places before the first card and after the last: no bound."""
 
 
 class _Column:
-    """One state in one order: `place` and `rank` turn ranks to places and back, None being the place past the end."""
+    """One state in one order. Ranks count from 0 in that order."""
 
     def __init__(self, connection: Connection, where: Where, state: State, order: Order) -> None:
         self._connection = connection
-        self._key = "priority, state_since, id" if order is Order.PRIORITY else "state_since, id"
-        self._onward, self._ahead = ("<=", ">") if order is Order.NEWEST else (">=", "<")
-        self._ascending, self._descending = ("DESC", "ASC") if order is Order.NEWEST else ("ASC", "DESC")
+        self._state = state
+        self._columns = ("priority", "state_since", "id") if order is Order.PRIORITY else ("state_since", "id")
+        self._later, self._earlier = ("<", ">") if order is Order.NEWEST else (">", "<")
+        self._forth, self._back = ("DESC", "ASC") if order is Order.NEWEST else ("ASC", "DESC")
         self._where = f"FROM tasks WHERE state = ?{where.condition}"
         self._parameters: tuple[SQLiteValue, ...] = (state, *where.parameters)
 
+    def window(self, first: int, found: list[Row]) -> Window:
+        return Window(state=self._state, first=first, cards=tuple(map(rows.card, found)))
+
     def place(self, rank: int) -> Key | None:
-        sql = f"SELECT {self._key} {self._where} ORDER BY {self._sorted(self._ascending)} LIMIT 1 OFFSET ?"
+        """The place of the card with a rank; None past the end."""
+        order = self._ordered(self._forth)
+        sql = f"SELECT {', '.join(self._columns)} {self._where} ORDER BY {order} LIMIT 1 OFFSET ?"
         found = fetch(self._connection, sql, (*self._parameters, rank))
         return found[0] if found else None
 
-    def rank(self, place: Key | None) -> int:
-        limits, parameters = self._bounds(self._ahead, place)
-        return int(fetch(self._connection, f"SELECT count(*) {self._where}{limits}", parameters)[0][0])
-
-    def ahead(self, place: Key | None, limit: int) -> list[Row]:
-        limits, parameters = self._bounds(self._ahead, place)
-        return self._cards(limits, parameters, self._descending, limit)[::-1]
+    def rank(self, place: Key) -> int:
+        """How many cards lie before a place."""
+        counts, parameters = [f"SELECT count(*) {self._where}"], list(self._parameters)
+        if place:
+            # A range of the index for each column: with one comparison of all columns SQLite looks at each row.
+            counts, parameters = [], []
+            for number, column in enumerate(self._columns):
+                same = "".join(f" AND {name} = ?" for name in self._columns[:number])
+                counts.append(f"SELECT count(*) {self._where}{same} AND {column} {self._earlier} ?")
+                parameters += (*self._parameters, *place[: number + 1])
+        sql = " + ".join(f"({count})" for count in counts)
+        return int(fetch(self._connection, f"SELECT {sql}", parameters)[0][0])
 
     def onward(self, place: Key, limit: int) -> list[Row]:
-        limits, parameters = self._bounds(self._onward, place)
-        return self._cards(limits, parameters, self._ascending, limit)
+        """The cards from a place on."""
+        return self._cards(f"{self._later}=", place, self._forth, limit)
 
-    def _cards(self, limits: str, parameters: tuple[SQLiteValue, ...], direction: str, limit: int) -> list[Row]:
+    def ahead(self, place: Key, limit: int) -> list[Row]:
+        """The last cards before a place."""
+        return self._cards(self._earlier, place, self._back, limit)[::-1]
+
+    def _cards(self, op: str, place: Key, direction: str, limit: int) -> list[Row]:
         if limit <= 0:
             return []
-        sql = f"SELECT {rows.CARD} {self._where}{limits} ORDER BY {self._sorted(direction)} LIMIT ?"
-        return fetch(self._connection, sql, (*parameters, limit))
+        bound = f" AND ({', '.join(self._columns)}) {op} ({', '.join('?' * len(place))})" if place else ""
+        sql = f"SELECT {rows.CARD} {self._where}{bound} ORDER BY {self._ordered(direction)} LIMIT ?"
+        return fetch(self._connection, sql, (*self._parameters, *place, limit))
 
-    def _bounds(self, op: str, place: Key | None) -> tuple[str, tuple[SQLiteValue, ...]]:
-        if place is None:
-            return "", self._parameters
-        marks = ", ".join("?" * len(place))
-        return f" AND ({self._key}) {op} ({marks})", (*self._parameters, *place)
-
-    def _sorted(self, direction: str) -> str:
-        return ", ".join(f"{name} {direction}" for name in self._key.split(", "))
+    def _ordered(self, direction: str) -> str:
+        return ", ".join(f"{column} {direction}" for column in self._columns)
 
 
 def tasks(connection: Connection, where: Where, limit: int | None) -> list[Task]:

@@ -70,7 +70,7 @@ class SqliteStore:
             raise RuntimeError("apply cannot run inside reading: it would not see the latest commit")
         if not commands:
             return ()
-        opened = self._current()
+        opened = self._current(latest=False)
         if self.read_only:
             return self._all_refused(commands)
         deadline = time.monotonic() + self._patience
@@ -85,6 +85,9 @@ class SqliteStore:
                 opened.patience = _READ_PATIENCE
             if seq and time.monotonic() - begun > _SLOW:
                 self._lock.notice(seq)
+        if outcomes is None:
+            self._current()
+            return self.apply(commands, whole=whole)
         return outcomes
 
     @contextmanager
@@ -196,14 +199,17 @@ class SqliteStore:
     def _open(self) -> Opened:
         if self._closed:
             raise StoreError(Fault.UNREADABLE, f"{self.address} was closed")
-        opened = Opened(self._path, patience=_READ_PATIENCE)
+        opened = Opened(self._path, patience=_READ_PATIENCE, migrates=not self._asked_read_only)
         self._opened = opened
         self._file = opened.identity
         self._read_up_to = opened.serial
         self._lock = WriteLock(opened.real.with_name(opened.real.name + SUFFIX), like=opened.real)
         return opened
 
-    def _committed(self, opened: Opened, commands: Sequence[Command], whole: bool) -> tuple[tuple[Outcome, ...], int]:
+    def _committed(
+        self, opened: Opened, commands: Sequence[Command], whole: bool
+    ) -> tuple[tuple[Outcome, ...] | None, int]:
+        """The outcomes, and the seq of the last event; no outcomes when the file turned out to be another by now."""
         connection = opened.connection
         opened.log_ahead()
         refused: dict[int, Refusal] = {}
@@ -211,8 +217,7 @@ class SqliteStore:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 if not opened.is_current():
-                    message = f"{self._path} was replaced by another file meanwhile; nothing was changed; try again"
-                    raise StoreError(Fault.BUSY, message)
+                    return None, 0
                 outcomes = writes.transact(connection, commands, self._now, refused)
                 if whole and any(outcome.refusal for outcome in outcomes):
                     connection.execute("ROLLBACK")

@@ -77,7 +77,7 @@ class Waiter:
         if seq is None or told_seq is None:
             is_new = file != told_file or seq is not told_seq
         else:
-            is_new = file != told_file or seq > max(told_seq, self._read_up_to())
+            is_new = file != told_file or seq > max(told_seq, self._read_up_to()) or seq < told_seq
         if is_new:
             self._told = (file, seq)
         return is_new
@@ -88,7 +88,7 @@ class Waiter:
                 self._opened.close()
                 self._opened = None
             if self._opened is None:
-                self._opened = Opened(self._path, patience=_PATIENCE)
+                self._opened = Opened(self._path, patience=_PATIENCE, migrates=False)
             with explained(self._path, "read"):
                 return last_seq(self._opened.connection)
         except StoreError:

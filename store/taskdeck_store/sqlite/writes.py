@@ -94,12 +94,13 @@ def _outcome(connection: Connection, command: Command, number: int, at: Time) ->
     task = rows.task(columns) if columns else None
     if task is not None and command.expect not in (None, task.version) and command.action is not Action.ADD:
         return Outcome(command=command, task=task, refusal=_conflict(connection, task))
-    move = transition(task, held, at)
-    if isinstance(move, Refusal):
-        return Outcome(command=command, task=task, refusal=move)
     try:
+        move = transition(task, held, at)
+        if isinstance(move, Refusal):
+            return Outcome(command=command, task=task, refusal=move)
         return _moved(connection, command, task, move, at)
-    except apsw.ConstraintError as error:
+    except (apsw.ConstraintError, ValueError, RecursionError) as error:
+        # What got so far and fails here is nested too deeply, for Python or for SQLite.
         message = f"cannot {command.action} {command.task_id}: {one_line(error)}"
         raise Unheld(number, Refusal(code=Code.INVALID, message=message)) from error
 
