@@ -176,9 +176,6 @@ class Store(Protocol):
     def tasks(self, query: Query = EVERYTHING, *, limit: int | None = None) -> Sequence[Task]:
         """Return whole tasks: by state in the board's order, then by priority, state_since and id."""
 
-    def ids(self, query: Query = EVERYTHING) -> Sequence[tuple[str, str]]:
-        """Return id and version of every task that matches, in the order of `tasks`."""
-
     def events(
         self, task_id: str | None = None, *, after: int = 0, limit: int | None = None, newest: bool = False
     ) -> Sequence[Event]:

@@ -80,7 +80,6 @@ READS: dict[str, Callable[[Store], object]] = {
     "counts": lambda store: store.counts(),
     "one task": lambda store: store.get("t-007"),
     "first tasks": lambda store: store.tasks(limit=10),
-    "all ids": lambda store: store.ids(),
     "events of a task": lambda store: store.events("t-007", after=3, limit=5),
     "last events of a task": lambda store: store.events("t-007", limit=5, newest=True),
     "events from a seq": lambda store: store.events(after=100, limit=5),

@@ -148,11 +148,6 @@ class JsonStore:
         with self.reading():
             return list(self._columns(query).tasks(limit))
 
-    def ids(self, query: Query = EVERYTHING) -> Sequence[tuple[str, str]]:
-        """Return id and version of every task that matches; see the contract."""
-        with self.reading():
-            return [(task.id, task.version) for task in self._columns(query).tasks()]
-
     def events(
         self, task_id: str | None = None, *, after: int = 0, limit: int | None = None, newest: bool = False
     ) -> Sequence[Event]:

@@ -126,11 +126,6 @@ def tasks(connection: Connection, where: Where, limit: int | None) -> list[Task]
     return [rows.task(row) for row in _by_state(connection, rows.TASK, where, limit)]
 
 
-def ids(connection: Connection, where: Where) -> list[tuple[str, str]]:
-    """Return id and version of every match, in the order of `tasks`."""
-    return [(task_id, version) for task_id, version in _by_state(connection, "id, version", where, None)]
-
-
 def events(connection: Connection, task_id: str | None, after: int, limit: int | None, newest: bool) -> list[Event]:
     """Return events in the order of seq; with `newest`, the last `limit` of them."""
     if task_id is not None and not rows.is_text(task_id):

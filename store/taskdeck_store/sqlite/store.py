@@ -136,11 +136,6 @@ class SqliteStore:
         with self.reading():
             return reads.tasks(self._connection, Where(query, self._now()), limit)
 
-    def ids(self, query: Query = EVERYTHING) -> Sequence[tuple[str, str]]:
-        """Return id and version of every task that matches; see the contract."""
-        with self.reading():
-            return reads.ids(self._connection, Where(query, self._now()))
-
     def events(
         self, task_id: str | None = None, *, after: int = 0, limit: int | None = None, newest: bool = False
     ) -> Sequence[Event]:
