@@ -91,8 +91,9 @@ class Tmux:
             time.sleep(_POLL)
 
     def _ending(self) -> str:
-        # tmux may miss that a child of its ended until the next child does (seen with 3.3a, one time in five).
-        self._tmux("run-shell", "true")
+        # tmux may miss that a child of its ended until the next child does (seen with 3.3a, one time in five). It may
+        # miss the end of that one too: hence -b, which does not wait for it.
+        self._tmux("run-shell", "-b", "true")
         return self._tmux("display-message", "-p", "#{pane_dead_status} #{pane_dead_signal}").removesuffix("\n")
 
     def _told(self, what: str) -> str:
@@ -101,4 +102,7 @@ class Tmux:
     def _tmux(self, *words: str) -> str:
         # Not the environment of C: where readline is loaded, it has put COLUMNS and LINES of another terminal there.
         command = ["tmux", "-L", self._socket, *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True, env=dict(os.environ)).stdout
+        told = subprocess.run(
+            command, capture_output=True, text=True, check=True, env=dict(os.environ), timeout=PATIENCE
+        )
+        return told.stdout
