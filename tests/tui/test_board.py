@@ -10,6 +10,8 @@ from board_stage import act, add, filled, staged
 from taskdeck_store import Action
 from taskdeck_store.values import State
 from taskdeck_tui.keys import KEYS
+from taskdeck_tui.screens.conflict import ConflictCard
+from taskdeck_tui.themes import THEMES
 
 
 @pytest.fixture(params=["tasks.db", "tasks.json"])
@@ -450,3 +452,44 @@ async def test_the_wheel_scrolls_the_column_under_it(tmp_path: Path) -> None:
             board.post_message(MouseScrollDown(board, 50, 10, 0, 1, 0, False, False, False, 50, 11))
         await stage.until(lambda: stage.view.columns[1].top == 3)
         assert stage.view.columns[0].top == 0
+
+
+async def test_only_themes_that_know_our_colours_are_offered_and_each_can_be_chosen(store: Path) -> None:
+    async with staged(store) as stage:
+        assert sorted(stage.deck.available_themes) == sorted(theme.name for theme in THEMES)
+        for name in stage.deck.available_themes:
+            stage.deck.theme = name
+            await stage.pilot.pause()
+            assert stage.held == "pending-1"
+
+
+async def test_the_conflict_of_a_frozen_board_names_who_really_changed_the_task(store: Path) -> None:
+    async with staged(store) as stage:
+        await stage.press("p", "3")
+        await stage.until(lambda: "frozen" in stage.header)
+        act(stage.other, "review-1", Action.APPROVE, actor="grace")
+        await stage.press("a")
+        await stage.until(lambda: len(stage.deck.screen_stack) == 2)
+        card = stage.deck.screen
+        assert isinstance(card, ConflictCard)
+        assert [conflict.events[-1].actor for conflict in card.conflicts] == ["grace"]
+
+
+async def test_an_action_on_tasks_that_the_filter_hides_asks_once(store: Path) -> None:
+    async with staged(store) as stage:
+        await stage.press("3", "space")
+        stage.screen.filter_by("id:pending-3")
+        await stage.until(lambda: stage.held is None and stage.view.columns[0].tally.count == 1)
+        await stage.press("a")
+        await stage.until(lambda: len(stage.deck.screen_stack) == 2)
+        assert stage.state("review-1") is State.REVIEW
+
+
+async def test_an_open_page_says_that_the_store_is_lost(tmp_path: Path) -> None:
+    path = filled(tmp_path / "tasks.json")
+    async with staged(path, size=(80, 24)) as stage:
+        await stage.press("enter")
+        await stage.until(lambda: len(stage.deck.screen_stack) == 2)
+        stage.other.close()
+        path.unlink()
+        await stage.until(lambda: "last good look" in str(stage.deck.screen.query(".told").first().render()))

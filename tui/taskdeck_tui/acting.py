@@ -6,16 +6,16 @@ Nothing here changes what the board shows: that comes from the store, once it is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from msgspec.structs import replace
 from textual.screen import Screen
 
 from taskdeck_store.cards import card_of
 from taskdeck_store.clock import Clock
-from taskdeck_store.contract import Outcome, Store
+from taskdeck_store.contract import Outcome
 from taskdeck_store.machine import RULES, Code, Command, new_operation
-from taskdeck_store.values import Card
+from taskdeck_store.values import Card, Event
 from taskdeck_tui.feed import Reader
 from taskdeck_tui.keys import ASKS_NOTE
 from taskdeck_tui.model.done import Done
@@ -23,9 +23,6 @@ from taskdeck_tui.model.intent import action_for, commands, legal, why_not
 from taskdeck_tui.status import Tone
 from taskdeck_tui.telling import outcome_line, outcome_told
 from taskdeck_tui.writer import Committed, Writer
-
-_EVENTS = 5
-"""How many of a task's newest events a conflict is told with."""
 
 CONFIRM_OVER = 10
 """An action on more tasks than this is confirmed once."""
@@ -70,12 +67,12 @@ class Acting:
         """Return the names of the keys that would do something to these tasks."""
         return frozenset() if self._read_only else legal(targets)
 
-    def act(self, name: str, targets: Sequence[Card]) -> None:
-        """Do what a key of this name means to the tasks as the operator saw them."""
+    def act(self, name: str, targets: Sequence[Card], *, unseen: bool = False) -> None:
+        """Do what a key of this name means to the tasks as the operator saw them; `unseen`: some are out of sight."""
         refusal = self._refusal(name, targets)
         if refusal is not None:
             self._tell(refusal, Tone.REFUSED)
-        elif len(targets) > CONFIRM_OVER:
+        elif unseen or len(targets) > CONFIRM_OVER:
             self._confirm(name, targets)
         else:
             self._ask_note(name, targets)
@@ -89,7 +86,8 @@ class Acting:
         self.done.append(Done(at=self._now(), commands=committed.commands, outcomes=committed.outcomes))
         if committed.failure is not None:
             self.done[-1] = Done(at=self._now(), commands=committed.commands, failure=committed.failure)
-            self._tell(f"nothing was changed: {committed.failure}", Tone.REFUSED)
+            untouched = "" if "nothing was changed" in committed.failure else "nothing was changed: "
+            self._tell(f"{untouched}{committed.failure}", Tone.REFUSED)
             return
         refused = [outcome for outcome in committed.outcomes if outcome.refusal is not None]
         if len(committed.outcomes) == 1:
@@ -99,7 +97,7 @@ class Acting:
             self._tell(f"{outcome_line(committed.outcomes)}{more}", Tone.REFUSED if refused else Tone.DONE)
         conflicts = [outcome for outcome in refused if outcome.refusal and outcome.refusal.code is Code.CONFLICT]
         if conflicts:
-            self._open_conflicts(conflicts)
+            self._open_conflicts(conflicts, committed.events)
 
     def _refusal(self, name: str, targets: Sequence[Card]) -> str | None:
         if not targets:
@@ -143,22 +141,18 @@ class Acting:
         self._marked()
         self._writer.commit(intended)
 
-    def _open_conflicts(self, outcomes: Sequence[Outcome]) -> None:
+    def _open_conflicts(self, outcomes: Sequence[Outcome], events: Mapping[str, Sequence[Event]]) -> None:
         from taskdeck_tui.screens.conflict import Conflict, ConflictCard, Decisions
 
-        def read(store: Store) -> list[Conflict]:
-            return [
-                Conflict(
-                    seen=self._seen[outcome.command.task_id],
-                    now=outcome.task,
-                    command=outcome.command,
-                    events=store.events(outcome.command.task_id, limit=_EVENTS, newest=True),
-                )
-                for outcome in outcomes
-            ]
-
-        def decide(conflicts: list[Conflict]) -> None:
-            self._screen.app.push_screen(ConflictCard(conflicts, self._now()), decided)
+        conflicts = [
+            Conflict(
+                seen=self._seen[outcome.command.task_id],
+                now=outcome.task,
+                command=outcome.command,
+                events=events.get(outcome.command.task_id, ()),
+            )
+            for outcome in outcomes
+        ]
 
         def decided(decisions: Decisions | None) -> None:
             again = [
@@ -170,4 +164,4 @@ class Acting:
                 intended = [replace(command, expect=task.version, operation=new_operation()) for command, task in again]
                 self._give(intended, [card_of(task) for _, task in again])
 
-        self._reader.ask(read, decide, lambda message: self._tell(message, Tone.REFUSED))
+        self._screen.app.push_screen(ConflictCard(conflicts, self._now()), decided)

@@ -20,6 +20,9 @@ WRITE_PATIENCE = 10.0
 """Seconds that a commit waits for other writers."""
 
 
+_AT_ONCE = 0.2
+"""Seconds that a commit may still take when the board is left before a word is said about it."""
+
 SWITCH = 0.0005
 """Seconds after which a busy thread lets another one run: rows are read one by one, and the screen waits for them."""
 
@@ -42,9 +45,14 @@ def run_board(address: str, *, read_only: bool, actor: str, now: Clock = utc_now
         deck = Deck(address, store.kind, reader, writer, outlet, read_only=store.read_only, actor=actor, now=now)
         deck.run()
     finally:
-        finished = writer.close(WRITE_PATIENCE)
+        finished = writer.close(_AT_ONCE) or _waited_for(writer)
         reader.close()
     return deck.return_code or _told_late(writer.untold, finished)
+
+
+def _waited_for(writer: Writer) -> bool:
+    print("taskdeck: waiting for the store to take the last action …", file=sys.stderr)
+    return writer.close(WRITE_PATIENCE)
 
 
 def _told_late(untold: list[Committed], finished: bool) -> int:

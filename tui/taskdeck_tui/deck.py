@@ -54,6 +54,9 @@ class Deck(App[int]):
         super().__init__()
         self._config: Config = load_config()
         self._remembered: Remembered = load_remembered()
+        # Textual's own themes know nothing of the colours that our styles are written with.
+        for name in list(self.available_themes):
+            self.unregister_theme(name)
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self._remembered.theme if self._remembered.theme in self.available_themes else DEFAULT_THEME

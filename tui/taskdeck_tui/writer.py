@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from queue import SimpleQueue
 
 from msgspec import Struct
 
 from taskdeck_store.contract import Outcome, Store, StoreError
-from taskdeck_store.machine import Command
+from taskdeck_store.machine import Code, Command
+from taskdeck_store.values import Event
 from taskdeck_tui.outlet import Outlet
+
+EVENTS = 5
+"""How many of a task's newest events a conflict is told with."""
 
 
 class Committed(Struct, frozen=True, kw_only=True):
-    """What became of the commands of one intent; or why the store as a whole could not take them."""
+    """What became of the commands of one intent; or why the store as a whole could not take them.
+
+    `events` holds the newest events of each task that had changed meanwhile, by its id, in order of `seq`.
+    """
 
     commands: tuple[Command, ...]
     outcomes: tuple[Outcome, ...] = ()
+    events: Mapping[str, Sequence[Event]] = {}
     failure: str | None = None
 
 
@@ -55,7 +64,8 @@ class Writer:
         while (commands := self._intents.get()) is not None:
             try:
                 store = store or self._open()
-                self._tell(Committed(commands=commands, outcomes=store.apply(commands)))
+                outcomes = store.apply(commands)
+                self._tell(Committed(commands=commands, outcomes=outcomes, events=_changed_by(store, outcomes)))
             except StoreError as error:
                 self._tell(Committed(commands=commands, failure=error.message))
         if store is not None:
@@ -64,3 +74,13 @@ class Writer:
     def _tell(self, committed: Committed) -> None:
         if not self._outlet.hand(lambda: self.done(committed)):
             self.untold.append(committed)
+
+
+def _changed_by(store: Store, outcomes: Sequence[Outcome]) -> dict[str, Sequence[Event]]:
+    events: dict[str, Sequence[Event]] = {}
+    with suppress(StoreError):  # the outcomes stand, whoever it was
+        for outcome in outcomes:
+            if outcome.refusal is not None and outcome.refusal.code is Code.CONFLICT:
+                task_id = outcome.command.task_id
+                events[task_id] = store.events(task_id, limit=EVENTS, newest=True)
+    return events

@@ -58,7 +58,9 @@ class Scanner:
         except JSONDecodeError as error:
             if error.pos >= len(self.text.rstrip()):
                 raise flaw(self.text, error.pos, "the text ends here, in the middle of a value") from None
-            raise flaw(self.text, error.pos, error.msg[:1].lower() + error.msg[1:]) from None
+            raise flaw(
+                self.text, error.pos, (error.msg[:1].lower() + error.msg[1:]).removesuffix(" starting at")
+            ) from None
         except RecursionError:
             raise flaw(self.text, start, "the value that begins here is nested too deeply") from None
         except ValueError:

@@ -18,7 +18,7 @@ from taskdeck_store import jsontext
 from taskdeck_store.clock import Clock, to_seconds
 from taskdeck_store.contract import Order
 from taskdeck_store.query.terms import EVERYTHING, Query
-from taskdeck_store.values import Event, Task
+from taskdeck_store.values import Card, Event, Task
 from taskdeck_tui.acting import Acting
 from taskdeck_tui.board.selecting import Selecting
 from taskdeck_tui.board.widget import Board
@@ -104,6 +104,7 @@ class BoardScreen(Screen[None]):
         self._frozen = False
         self._newer = False
         self._trouble: Trouble | None = None
+        self._trouble_told = ""
         self._serial = 0
         self._acting = Acting(
             self, reader, writer, read_only=read_only, actor=actor, now=now, tell=self._tell, marked=self._mark
@@ -136,8 +137,9 @@ class BoardScreen(Screen[None]):
         self._writer.done = self._committed
         self._outlet.open(lambda run: self.post_message(self.Handed(run)))
         self._take(self._reader.take())
-        for problem in self._problems[:1]:
-            self._tell(problem, Tone.REFUSED)
+        if self._problems:
+            more = f" (and {len(self._problems) - 1} more)" if len(self._problems) > 1 else ""
+            self._tell(f"{self._problems[0]}{more}", Tone.REFUSED)
         self.set_interval(1.0, self._tick)
         self.call_after_refresh(self._shown)
 
@@ -309,9 +311,17 @@ class BoardScreen(Screen[None]):
 
         def act() -> None:
             self._choice.end_range()
-            self._acting.act(name, self._choice.targets(held))
+            targets = self._choice.targets(held)
+            self._acting.act(name, targets, unseen=self._filtered_out(targets))
 
         self._choice.when_known(act)
+
+    def _filtered_out(self, targets: Sequence[Card]) -> bool:
+        """Tell whether the filter hides some of the tasks."""
+        if not self._view.query:
+            return False
+        shown = {card.id for column in self._view.columns for card in column.cards}
+        return any(card.id not in shown for card in targets)
 
     def run_named(self, action: str) -> None:
         """Run an action as the palette names it, as if its key had been pressed on the board."""
@@ -372,7 +382,14 @@ class BoardScreen(Screen[None]):
             self._tell("the store is back", Tone.DONE)
         self._trouble = trouble
         since = f" · last good look {trouble.last_good[11:19]}Z" if trouble and trouble.last_good else ""
-        self._status.trouble(f"{trouble.message}{since}" if trouble else "")
+        self._trouble_told = f"{trouble.message}{since}" if trouble else ""
+        self._status.trouble(self._trouble_told)
+        self._tell_trouble()
+
+    def _tell_trouble(self) -> None:
+        """Say on the page in front what is wrong, as long as it is: the page hides the line below the board."""
+        if self._trouble_told:
+            self.pages.tell(self._trouble_told, refused=True)
 
     def _tell(self, text: str, tone: Tone = Tone.TOLD) -> None:
         self._status.notice(text, tone)
@@ -424,6 +441,7 @@ class BoardScreen(Screen[None]):
             self._board.tick(to_seconds(self._now()))
             self.pages.tick()
         self._tell_header()
+        self._tell_trouble()
 
     def _throughput_begins(self, events: Sequence[Event]) -> None:
         self._throughput.count(events)

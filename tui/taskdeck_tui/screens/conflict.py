@@ -81,6 +81,11 @@ class ConflictCard(ModalScreen[Decisions]):
         self._decided: dict[int, bool] = {}
         self._at = 0
 
+    @property
+    def conflicts(self) -> Sequence[Conflict]:
+        """The conflicts to decide, in their order."""
+        return self._conflicts
+
     def compose(self) -> ComposeResult:
         """Put the card between its title and the hints."""
         with Vertical(id="card"):
