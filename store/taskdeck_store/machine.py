@@ -249,6 +249,13 @@ def missing(task_id: str) -> Refusal:
     return Refusal(code=Code.NOT_FOUND, message=f"no task {task_id} in this store")
 
 
+def changed_meanwhile(task: Task, last: str | None) -> Refusal:
+    """Return the refusal of a command whose sender saw an older version; `last` says who did what to the task."""
+    who = f"; {last}" if last else ""
+    message = f"{task.id} changed meanwhile: it is {said(task.state)} now{who}; look at it, then decide anew"
+    return Refusal(code=Code.CONFLICT, message=message)
+
+
 def said(state: State) -> str:
     """Return a state as a person reads it."""
     return state.replace("_", " ")

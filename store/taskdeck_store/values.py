@@ -74,6 +74,10 @@ class Task(Struct, frozen=True, kw_only=True):
     extra: dict[str, Json] = {}
 
 
+FIELDS = tuple(name for name in Task.__struct_fields__ if name not in ("version", "extra"))
+"""The fields of a task that every store keeps, in their order."""
+
+
 class Card(Struct, frozen=True, kw_only=True):
     """What a board shows of a task: bounded in size whatever the task holds.
 

@@ -133,11 +133,8 @@ class Draft:
         line = next((line for line in reversed(self.lines) if line.task_id == task.id), None)
         if line is None and (numbers := self._log.events_of(task.id)):
             line = self._log.line(numbers[-1])
-        who = f"; {one_line(line.actor)} did {one_line(line.action)} at {line.at}" if line is not None else ""
-        message = (
-            f"{task.id} changed meanwhile: it is {machine.said(task.state)} now{who}; look at it, then decide anew"
-        )
-        return Refusal(code=Code.CONFLICT, message=message)
+        last = f"{one_line(line.actor)} did {one_line(line.action)} at {line.at}" if line is not None else None
+        return machine.changed_meanwhile(task, last)
 
     def _moved(self, command: Command, before: Task | None, move: Transition) -> Outcome:
         record = self.write(before, move.task)

@@ -10,30 +10,10 @@ from msgspec import Meta, Struct, ValidationError, convert
 
 from taskdeck_store import clock, machine
 from taskdeck_store.jsonfile.flaws import Wrong
-from taskdeck_store.values import Json, State, Task, Time
+from taskdeck_store.values import FIELDS, Json, State, Task, Time
 
 Data: TypeAlias = dict[str, Json]
 """A JSON object."""
-
-FIELDS = (
-    "id",
-    "title",
-    "description",
-    "state",
-    "priority",
-    "tags",
-    "data",
-    "result",
-    "error",
-    "attempts",
-    "max_attempts",
-    "owner",
-    "lease_until",
-    "created_at",
-    "updated_at",
-    "state_since",
-)
-"""The fields of a task that a file can hold, in the order in which a new file has them."""
 
 TIMES = ("lease_until", "created_at", "updated_at", "state_since")
 """The fields that hold a moment."""

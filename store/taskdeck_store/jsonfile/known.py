@@ -5,8 +5,9 @@ from __future__ import annotations
 from msgspec import UNSET, Struct
 
 from taskdeck_store.jsonfile.audit import Line
-from taskdeck_store.jsonfile.fields import FIELDS, Data
+from taskdeck_store.jsonfile.fields import Data
 from taskdeck_store.jsonfile.mapping import Mapping
+from taskdeck_store.values import FIELDS
 
 STAMPS = ("created_at", "updated_at", "state_since")
 """The moments that every event implies, so that a file need not tell them."""

@@ -8,32 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from taskdeck_store import jsontext
 from taskdeck_store.contract import Change
-from taskdeck_store.values import CARD_PREVIEW, CARD_TITLE, Card, Event, Json, State, Task
+from taskdeck_store.values import CARD_PREVIEW, CARD_TITLE, FIELDS, Card, Event, Json, State, Task
 
 if TYPE_CHECKING:
     from apsw import Connection, SQLiteValue
 
 Row: TypeAlias = tuple[Any, ...]
 
-TASK_COLUMNS = (
-    "id",
-    "title",
-    "description",
-    "state",
-    "priority",
-    "tags",
-    "data",
-    "result",
-    "error",
-    "attempts",
-    "max_attempts",
-    "owner",
-    "lease_until",
-    "created_at",
-    "updated_at",
-    "state_since",
-    "version",
-)
+TASK_COLUMNS = (*FIELDS, "version")
 TASK = ", ".join(TASK_COLUMNS)
 
 _PREVIEW = (

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from taskdeck_store import jsontext, machine
 from taskdeck_store.clock import Clock
 from taskdeck_store.contract import Outcome
-from taskdeck_store.machine import Code, Command, Refusal, Transition, said, transition
+from taskdeck_store.machine import Code, Command, Refusal, Transition, transition
 from taskdeck_store.sqlite import reads, rows
 from taskdeck_store.sqlite.faults import one_line
 from taskdeck_store.sqlite.rows import fetch
@@ -149,9 +149,7 @@ def _update(columns: tuple[str, ...]) -> str:
 
 def _conflict(connection: Connection, task: Task) -> Refusal:
     (last,) = reads.events(connection, task.id, 0, 1, True)
-    who = f"{one_line(last.actor)} did {last.action} at {last.at}"
-    message = f"{task.id} changed meanwhile: it is {said(task.state)} now; {who}; look at it, then decide anew"
-    return Refusal(code=Code.CONFLICT, message=message)
+    return machine.changed_meanwhile(task, f"{one_line(last.actor)} did {last.action} at {last.at}")
 
 
 def _held(command: Command) -> Command | Refusal:
