@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TypeAlias
 
 from taskdeck_store.values import Time
@@ -22,7 +23,8 @@ def utc_now() -> Time:
 
 def from_microseconds(microseconds: int) -> Time:
     """Return the moment so many microseconds after 1970-01-01T00:00Z."""
-    return (_EPOCH + timedelta(microseconds=microseconds)).strftime(_FORMAT)
+    seconds, fraction = divmod(microseconds, 1_000_000)
+    return f"{_to_the_second(seconds)}.{fraction:06}Z"
 
 
 def to_seconds(moment: Time) -> float:
@@ -34,6 +36,11 @@ def to_seconds(moment: Time) -> float:
 def plus(moment: Time, seconds: float) -> Time:
     """Return the moment so many seconds later (or earlier, when negative)."""
     return (datetime.fromisoformat(moment) + timedelta(seconds=seconds)).astimezone(UTC).strftime(_FORMAT)
+
+
+@lru_cache(maxsize=16)
+def _to_the_second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def normalised(moment: str) -> Time | None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from functools import cache
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from taskdeck_store.values import Json
+
+if TYPE_CHECKING:
+    from json import JSONEncoder
 
 
 def decode(text: str | bytes) -> Json:
@@ -26,17 +31,26 @@ def encode(value: Json) -> str:
 
     Raises ValueError when the value holds what JSON cannot say (NaN, an infinity, an object that is no JSON value).
     """
-    import json
-
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _encoder().encode(value)
     except (TypeError, RecursionError) as error:
         raise ValueError(f"not a JSON value: {error}") from error
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
+        import json
+
         return json.dumps(value, allow_nan=False, separators=(",", ":"))
     return text
+
+
+@cache
+def _encoder() -> JSONEncoder:
+    from json import JSONEncoder
+
+    return JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _decode_slowly(text: str | bytes) -> Json:

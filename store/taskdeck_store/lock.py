@@ -14,8 +14,6 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from taskdeck_store.contract import Fault, StoreError
@@ -45,13 +43,15 @@ class WriteLock:
         self._queue_fd: int | None = None
         self._turn: _Turn | None = None
 
-    @contextmanager
-    def hold(self, patience: float) -> Iterator[None]:
+    def hold(self, patience: float) -> _Hold:
         """Hold the lock for the body of a `with`.
 
-        Raises StoreError: BUSY after `patience` seconds of waiting, READ_ONLY, UNWRITABLE or MISSING when the lock
+        It raises StoreError: BUSY after `patience` seconds of waiting, READ_ONLY, UNWRITABLE or MISSING when the lock
         file cannot be made or opened.
         """
+        return _Hold(self, patience)
+
+    def _taken(self, patience: float) -> int:
         deadline = time.monotonic() + patience
         try:
             fd = self._acquired(deadline)
@@ -66,10 +66,7 @@ class WriteLock:
                 f"another program has held the write lock of {self._like} for {patience:g} s; "
                 "nothing was changed; try again, or end that program",
             )
-        try:
-            yield
-        finally:
-            _unlock(fd)
+        return fd
 
     def notice(self, serial: int) -> None:
         """Write a number into the lock file, so that who watches the folder wakes. Only while holding the lock.
@@ -165,7 +162,8 @@ class WriteLock:
     def _is_at_path(self, fd: int) -> bool:
         """Whether others would lock the same file: someone may have removed it, and a third made a new one."""
         try:
-            return os.path.samestat(os.fstat(fd), os.lstat(self._name))
+            found, held = os.lstat(self._name), os.fstat(fd)
+            return found.st_ino == held.st_ino and found.st_dev == held.st_dev
         except FileNotFoundError:
             return False
 
@@ -181,6 +179,18 @@ class WriteLock:
             hint = "writing to a store takes write permission for its folder and its lock file"
             return StoreError(Fault.UNWRITABLE, f"cannot open {name}: {why}; {hint}")
         return StoreError(Fault.UNWRITABLE, f"cannot lock {name}: {why}")
+
+
+class _Hold:
+    def __init__(self, lock: WriteLock, patience: float) -> None:
+        self._lock = lock
+        self._patience = patience
+
+    def __enter__(self) -> None:
+        self._fd = self._lock._taken(self._patience)
+
+    def __exit__(self, *error: object) -> None:
+        _unlock(self._fd)
 
 
 class _Turn:

@@ -13,6 +13,7 @@ import apsw
 from taskdeck_store.contract import Fault, StoreError
 from taskdeck_store.sqlite import schema, where
 from taskdeck_store.sqlite.faults import explained, one_line
+from taskdeck_store.sqlite.pin import Pin
 from taskdeck_store.sqlite.rows import fetch
 
 _NAP = 0.001
@@ -43,7 +44,7 @@ class Opened:
         self._log = self._beside("-wal")
         with explained(path, "read"):
             self.connection = self._connected()
-        self._wal = mark(self._log)
+        self._wal = Pin(self._log)
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -60,13 +61,14 @@ class Opened:
             raise gone(self._path)
         if self._frozen:
             return found == self._mark
-        return found[:2] == self._mark[:2] and self._has_its_log()
+        return found[:2] == self._mark[:2] and self._wal.holds()
 
     def log_ahead(self) -> None:
         """Return a file to WAL mode; copies that SQLite makes with VACUUM INTO have left it."""
         if not self._logs_ahead:
             self._logs_ahead = self.connection.pragma("journal_mode", "WAL") == "wal"
-            self._wal = mark(self._log)
+            self._wal.close()
+            self._wal = Pin(self._log)
 
     def close(self) -> None:
         """Close the connection.
@@ -76,9 +78,10 @@ class Opened:
         """
         try:
             found = mark(self._path)
-            if (found is None or found[:2] != self.identity) and self._wal is not None and self._has_its_log():
+            if (found is None or found[:2] != self.identity) and self._wal.is_file and self._wal.holds():
                 self._settle()
         finally:
+            self._wal.close()
             self.connection.close(True)
 
     def _settle(self) -> None:
@@ -86,10 +89,6 @@ class Opened:
             is_busy = fetch(self.connection, "PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
             for suffix in ("-wal", "-shm") if not is_busy else ():
                 self._beside(suffix).unlink(missing_ok=True)
-
-    def _has_its_log(self) -> bool:
-        found = mark(self._log)
-        return self._wal is None or (found is not None and found[:2] == self._wal[:2])
 
     def _connected(self) -> apsw.Connection:
         try:

@@ -41,6 +41,9 @@ _EVENT_COLUMNS = (
 _INSERT_EVENT = f"""
     INSERT INTO events ({", ".join(_EVENT_COLUMNS)}) VALUES ({", ".join("?" * len(_EVENT_COLUMNS))})"""
 _JSON = ("tags", "data", "result")
+_TOUCHED = ("updated_at", "version")
+_MOVED = ("state", "state_since", *_TOUCHED)
+"""The columns that a transition writes besides those whose changes are on record."""
 _INSERT_TASK = f"INSERT INTO tasks ({rows.TASK}) VALUES ({', '.join('?' * len(rows.TASK_COLUMNS))})"
 
 
@@ -137,8 +140,8 @@ def _moved(connection: Connection, command: Command, before: Task | None, move: 
     if before is None:
         connection.execute(_INSERT_TASK, [rows.column(name, task) for name in rows.TASK_COLUMNS])
     else:
-        changed = tuple(name for name in rows.TASK_COLUMNS if getattr(task, name) is not getattr(before, name))
-        connection.execute(_update(changed), (*(rows.column(name, task) for name in changed), task.id))
+        names = (*move.changes, *(_MOVED if task.state is not before.state else _TOUCHED))
+        connection.execute(_update(names), [*[rows.column(name, task) for name in names], task.id])
     return Outcome(command=command, task=task, event=event)
 
 
