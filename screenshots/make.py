@@ -31,6 +31,8 @@ from taskdeck_tui.writer import Writer
 
 HERE = Path(__file__).resolve().parent
 NOW = "2026-03-02T14:30:00.000000Z"
+_SAYS_ALL = 100
+"""Columns from which on the header says how far the audit log is verified."""
 PIXELS_PER_COLUMN = 10
 
 
@@ -72,13 +74,15 @@ def main() -> None:
 async def _taken(picture: Picture) -> str:
     store = open_store("demo.db", now=lambda: NOW)
     outlet = Outlet()
-    reader = Reader(store, Wanted(), lambda: NOW, outlet)
+    reader = Reader(store, Wanted(), lambda: NOW, outlet, check_after=0)
     reader.prime()
     writer = Writer(lambda: open_store("demo.db", now=lambda: NOW), outlet)
     app = Deck("demo.db", store.kind, reader, writer, outlet, read_only=False, actor="you", now=lambda: NOW)
     try:
         async with app.run_test(size=(picture.columns, picture.lines)) as pilot:
             app.theme = picture.theme
+            while picture.columns >= _SAYS_ALL and "verified" not in app.export_screenshot(simplify=True):
+                await pilot.pause(0.01)
             await _still(app, pilot)
             for key in picture.keys:
                 await pilot.press(key)

@@ -20,6 +20,9 @@ TUI = Path(taskdeck_tui.__file__).parent
 LOWER = ("values", "clock", "jsontext", "machine", "query", "contract")
 """The store's modules that build on each other, each only on those to its left."""
 
+FRONT = ("", "address", "backup", "salvage")
+"""The store's modules that know every backend, to choose the right one."""
+
 HEAVY = ("textual", "rich", "watchfiles", "asyncio", "shtab")
 
 
@@ -87,10 +90,10 @@ def test_within_the_store_imports_go_one_way(name: str) -> None:
     used = {part(found) for found in imports(MODULES[name]) if inside(found, "taskdeck_store")} - {own}
     if own in LOWER:
         allowed = set(LOWER[: LOWER.index(own)])
-    elif own in ("", "address"):
+    elif own in FRONT:
         allowed = {part(module) for module in each("taskdeck_store")}
     else:
-        allowed = {part(module) for module in each("taskdeck_store")} - BACKENDS - {"", "address"}
+        allowed = {part(module) for module in each("taskdeck_store")} - BACKENDS - {*FRONT}
     assert used <= allowed
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from taskdeck_store import clock
 from taskdeck_store.contract import Fault, Store, StoreError
+
+Kind: TypeAlias = Literal["sqlite", "json"]
 
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 _SQLITE_SUFFIXES = (".db", ".sqlite", ".sqlite3")
@@ -37,7 +39,7 @@ def create_store(address: str) -> None:
     path = path_of(address)
     if path.is_symlink() or path.exists():
         raise StoreError(Fault.EXISTS, f"{path} exists already; nothing was changed")
-    if _by_suffix(path) == "sqlite":
+    if kind_by_suffix(path) == "sqlite":
         from taskdeck_store.sqlite.store import SqliteStore
 
         SqliteStore.create(path)
@@ -58,7 +60,7 @@ def path_of(address: str) -> Path:
     return Path(address)
 
 
-def kind_at(path: Path) -> Literal["sqlite", "json"]:
+def kind_at(path: Path) -> Kind:
     """Tell what kind of store a path holds. Raises StoreError when there is nothing there that could be one."""
     if path.is_dir():
         raise StoreError(Fault.FOREIGN, f"{path} is a folder; name the .json or .db file in it")
@@ -78,10 +80,11 @@ def kind_at(path: Path) -> Literal["sqlite", "json"]:
     if not head:
         message = f"{path} is empty (0 bytes), so it is no store; remove it, then: taskdeck init {path}"
         raise StoreError(Fault.FOREIGN, message)
-    if _by_suffix(path) == "sqlite":
+    if kind_by_suffix(path) == "sqlite":
         raise StoreError(Fault.FOREIGN, f"{path} is named like a SQLite file but is none; give it its own suffix")
     return "json"
 
 
-def _by_suffix(path: Path) -> Literal["sqlite", "json"]:
+def kind_by_suffix(path: Path) -> Kind:
+    """Tell what kind of store is made at a path."""
     return "sqlite" if path.suffix.lower() in _SQLITE_SUFFIXES else "json"

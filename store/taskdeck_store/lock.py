@@ -38,6 +38,7 @@ class WriteLock:
         self._path = path
         self._name = str(path)
         self._queue_path = path.with_name(path.name + _QUEUE_SUFFIX)
+        self._queue_name = str(self._queue_path)
         self._like = like
         self._fd: int | None = None
         self._queue_fd: int | None = None
@@ -119,7 +120,7 @@ class WriteLock:
 
     def _at_once(self, fd: int) -> bool:
         if self._queue_fd is None:
-            if not os.access(self._queue_path, os.F_OK):
+            if not os.access(self._queue_name, os.F_OK):
                 return _try_lock(fd)
             self._queue_fd = self._opened(self._queue_path)
         if not _try_lock(self._queue_fd):

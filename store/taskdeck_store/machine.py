@@ -14,6 +14,7 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
+from taskdeck_store import clock
 from taskdeck_store.values import Action, Json, State, Task, Time
 
 
@@ -139,8 +140,9 @@ class Refusal(Struct, frozen=True, kw_only=True):
 class Command(Struct, frozen=True, kw_only=True):
     """The intent to move or change one task.
 
-    `expect` is the version its sender saw; None asks for no comparison. `operation` is unique to this intent, so
-    that a repeat after a crash is told "already done". `group` joins the commands of one bulk action.
+    `expect` is the version its sender saw; None asks for no comparison. `overdue_at` asks that the task's lease has
+    run out by that moment, for a heartbeat renews a lease and leaves the version as it is. `operation` is unique to
+    this intent, so that a repeat after a crash is told "already done". `group` joins the commands of one bulk action.
     """
 
     task_id: str
@@ -150,6 +152,7 @@ class Command(Struct, frozen=True, kw_only=True):
     note: str | None = None
     fields: Mapping[str, Json] = {}
     expect: str | None = None
+    overdue_at: Time | None = None
     group: str | None = None
 
 
@@ -160,6 +163,7 @@ def command(
     actor: str,
     note: str | None = None,
     expect: str | None = None,
+    overdue_at: Time | None = None,
     group: str | None = None,
     operation: str | None = None,
     **fields: Json,
@@ -173,6 +177,7 @@ def command(
         note=note,
         fields=fields,
         expect=expect,
+        overdue_at=overdue_at,
         group=group,
     )
 
@@ -223,7 +228,16 @@ def transition(task: Task | None, command: Command, at: Time) -> Transition | Re
         return missing(command.task_id)
     if task.state not in rule.sources:
         return Refusal(code=Code.ILLEGAL, message=why_illegal(task.id, rule.action, task.state))
+    if command.overdue_at is not None and not is_overdue(task, command.overdue_at):
+        message = f"{task.id} is not overdue any more: its lease was renewed meanwhile; look at it, then decide anew"
+        return Refusal(code=Code.CONFLICT, message=message)
     return _moved(task, rule, command, at)
+
+
+def is_overdue(task: Task, moment: Time) -> bool:
+    """Tell whether a task is in progress under a lease that has run out by a moment. Without a lease, none does."""
+    lease = clock.normalised(task.lease_until) if task.lease_until is not None else None
+    return task.state is State.IN_PROGRESS and lease is not None and lease < moment
 
 
 def actions_from(state: State) -> tuple[Action, ...]:

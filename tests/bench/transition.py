@@ -110,9 +110,10 @@ def raw_step(path: Path, ddl: str, source: Path) -> Step:
         at = utc_now()
         raw.execute("BEGIN IMMEDIATE")
         raw.execute(
-            "INSERT INTO events (task_id, at, actor, action, from_state, to_state, attempts, note, changes, operation) "
-            "VALUES (?, ?, 'bench', ?, ?, ?, 0, 'why', '{\"owner\":[null,\"bench\"]}', ?)",
-            (f"t-{number}", at, action, before, after, os.urandom(16).hex()),
+            "INSERT INTO events "
+            "(task_id, at, actor, action, from_state, to_state, attempts, note, changes, hash, operation) "
+            "VALUES (?, ?, 'bench', ?, ?, ?, 0, 'why', '{\"owner\":[null,\"bench\"]}', ?, ?)",
+            (f"t-{number}", at, action, before, after, "0" * 64, os.urandom(16).hex()),
         )
         raw.execute(
             "UPDATE tasks SET state = ?, owner = 'bench', updated_at = ?, state_since = ?, version = ? WHERE id = ?",

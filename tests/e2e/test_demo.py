@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from pathlib import Path
+
+import pyte
+import pytest
 
 from e2e import tmux
 from e2e.boards import TASKDECK, counts, eventually
@@ -52,6 +56,37 @@ def test_a_killed_demo_cleans_up_too(tmp_path: Path) -> None:
         os.kill(terminal.pid, signal.SIGKILL)
         assert terminal.exit_code() == -signal.SIGKILL
         eventually(lambda: list(tmp_path.iterdir()) == [])
+
+
+_TOLD = r"taskdeck demo: ([\d,]+) of [\d,]+ events committed"
+
+
+def test_a_long_build_says_how_far_it_is_and_clears_its_line(tmp_path: Path) -> None:
+    many = Terminal([*TASKDECK, "demo", "--tasks", "5000"], 60, 12, env={"TMPDIR": str(tmp_path)})
+    with many as terminal:
+        terminal.wait_for(_TOLD)
+        terminal.wait_for(lambda: len(set(re.findall(_TOLD, terminal.raw.decode(errors="replace")))) > 3)
+        terminal.wait_for("○ pending", timeout=60)
+        assert "committed" not in terminal.text()
+        terminal.send("q")
+        assert terminal.exit_code() == 0
+    before_the_board, _, _ = bytes(terminal.raw).partition(b"\x1b[?1049h")
+    screen = pyte.Screen(60, 12)
+    pyte.ByteStream(screen).feed(before_the_board)
+    assert "".join(screen.display).strip() == ""
+
+
+@pytest.mark.parametrize("name", [None, "kept.db", "kept.json"])
+def test_ctrl_c_while_it_is_built_leaves_nothing_behind(tmp_path: Path, name: str | None) -> None:
+    (tmp_path / "kept.txt").write_text("mine")
+    store = [] if name is None else ["--store", str(tmp_path / name)]
+    arguments = [*TASKDECK, "demo", "--tasks", "20000", *store]
+    with Terminal(arguments, env={"TMPDIR": str(tmp_path)}) as terminal:
+        terminal.wait_for(_TOLD, timeout=60)
+        terminal.send("ctrl+c")
+        assert terminal.exit_code() == 130
+        assert terminal.text().strip() in ("", "^C")
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]
 
 
 def test_a_store_that_was_asked_for_stays(tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
-from e2e.boards import STATES, board, counts, go, made, task
+from e2e.boards import STATES, TASKDECK, board, counts, go, made, task
+from e2e.terminal import Terminal
 from taskdeck_store import Action, State, command, create_store, open_store
 
 _HOSTILE = {
@@ -115,3 +117,11 @@ def test_the_cursor_of_the_terminal_is_on_the_selected_card(tmp_path: Path) -> N
         go(terminal, "review", 1, of=2)
         row, _ = terminal.find("Document the webhook")
         terminal.wait_for(lambda: abs(terminal.cursor[0] - row) <= 1)
+
+
+def test_a_board_that_nobody_would_see_is_refused(tmp_path: Path) -> None:
+    path, log = made(tmp_path / "tasks.db"), tmp_path / "stderr"
+    command = f"exec {shlex.join([*TASKDECK, str(path)])} 2>{shlex.quote(str(log))}"
+    with Terminal(["sh", "-c", command]) as terminal:
+        assert terminal.exit_code() == 2
+    assert "needs a terminal" in log.read_text()

@@ -42,6 +42,21 @@ def test_a_transaction_of_another_program_holds_up_the_commit_but_no_key(tmp_pat
 
 
 @BOTH
+def test_leaving_says_that_it_waits_for_a_locked_store_and_the_commit_is_made(tmp_path: Path, name: str) -> None:
+    path = made(tmp_path / name)
+    with board(path) as terminal:
+        go(terminal, "pending", 1, of=2)
+        with held(path):
+            terminal.send("s", "q")
+            terminal.wait_for("waiting for the store to take the last action")
+            assert terminal.process.poll() is None
+            assert state(path, "t-1") is State.PENDING
+        assert terminal.exit_code() == 0
+    assert state(path, "t-1") is State.IN_PROGRESS
+    assert b"not committed" not in terminal.raw
+
+
+@BOTH
 def test_a_file_that_goes_and_comes_back(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "here"
     folder.mkdir()

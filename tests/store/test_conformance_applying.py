@@ -58,7 +58,7 @@ def test_a_legal_action_commits_the_task_and_its_event(
     event = outcome.event
     assert (event.task_id, event.at, event.actor, event.action) == ("t-1", at, "bob", action)
     assert (event.from_state, event.to_state, event.attempts) == (state, move.to_state, move.task.attempts)
-    assert (event.note, event.group, event.undoes, event.hash) == (NOTE, "g-1", None, None)
+    assert (event.note, event.group, event.undoes) == (NOTE, "g-1", None)
     assert {name: list(pair) for name, pair in event.changes.items()} == {
         name: list(pair) for name, pair in move.changes.items()
     }

@@ -31,6 +31,7 @@ from taskdeck_store import Action, Code, Command, Event, Order, Outcome, State, 
 from taskdeck_store.contract import key
 from taskdeck_store.machine import Refusal, Transition, action_between, transition
 from taskdeck_store.values import EXTERNAL, REMOVED
+from taskdeck_store.verification import verify
 
 IDS = ("t-0", "t-1", "t-2", "t-3")
 HANDLES = st.integers(0, 1)
@@ -181,6 +182,14 @@ class Machine(RuleBasedStateMachine):
                 assert [card.id for card in cards] == [
                     task.id for task in sorted(column, key=lambda task: key(task, Order.PRIORITY))
                 ]
+
+    @invariant()
+    def the_log_tells_of_every_task_as_it_is(self) -> None:
+        if hasattr(self, "handles"):
+            found = verify(self.handles[1])
+            assert found.broken is None
+            assert found.differing == {}
+            assert found.events == len(self.log)
 
     def made(self, one: Asked) -> Command:
         task_id, action, note, fields, expect = one

@@ -296,7 +296,8 @@ def test_the_log_only_grows(plain: Plain, sql: str) -> None:
 
 
 def test_an_event_can_be_sealed_once(plain: Plain) -> None:
-    put(plain.store, "t-1")
+    plain.sql("INSERT INTO tasks (id, title) VALUES ('t-1', 'x')")
+    assert plain.last().hash is None
     plain.sql("UPDATE events SET hash = 'abc'")
     assert plain.last().hash == "abc"
     assert "only grows" in plain.refused("UPDATE events SET hash = 'def'")

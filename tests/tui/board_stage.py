@@ -19,6 +19,7 @@ from taskdeck_store.clock import Clock, utc_now
 from taskdeck_store.values import State, Task
 from taskdeck_tui.board.screen import BoardScreen
 from taskdeck_tui.board.widget import Board
+from taskdeck_tui.checking import BEGIN
 from taskdeck_tui.deck import Deck
 from taskdeck_tui.feed import Reader
 from taskdeck_tui.model.look import Wanted
@@ -167,11 +168,12 @@ async def staged(
     actor: str = "ada",
     now: Clock = utc_now,
     patience: float = 5.0,
+    check_after: float = BEGIN,
 ) -> AsyncIterator[Stage]:
     """Open the board of a store, as `run_board` does."""
     store = open_store(str(path), read_only=read_only, now=now, patience=0.5)
     outlet = Outlet()
-    reader = Reader(store, Wanted(), now, outlet)
+    reader = Reader(store, Wanted(), now, outlet, check_after=check_after)
     reader.prime()
     writer = Writer(lambda: open_store(str(path), now=now, patience=patience), outlet)
     deck = Deck(str(path), store.kind, reader, writer, outlet, read_only=store.read_only, actor=actor, now=now)

@@ -106,6 +106,7 @@ def event(seq: int, action: str, before: State | None, after: State | None, ago:
         "from_state": before,
         "to_state": after,
         "attempts": 0,
+        "hash": f"{seq:064x}",
     }
     return Event(**{**plain, **fields})
 

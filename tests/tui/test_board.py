@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from taskdeck_store import Action
 from taskdeck_store.values import State
 from taskdeck_tui.keys import KEYS
 from taskdeck_tui.screens.conflict import ConflictCard
+from taskdeck_tui.screens.pager import Pager
 from taskdeck_tui.themes import THEMES
 
 
@@ -473,6 +475,25 @@ async def test_the_conflict_of_a_frozen_board_names_who_really_changed_the_task(
         card = stage.deck.screen
         assert isinstance(card, ConflictCard)
         assert [conflict.events[-1].actor for conflict in card.conflicts] == ["grace"]
+
+
+@pytest.mark.parametrize("keys", [("a",), ("*", "a")])
+async def test_the_conflict_of_a_file_without_an_audit_log_says_that_nobody_is_on_record(
+    tmp_path: Path, keys: tuple[str, ...]
+) -> None:
+    path = tmp_path / "tasks.json"
+    tasks = [{"id": f"t-{number}", "title": "Title", "state": "review"} for number in (1, 2)]
+    path.write_text(json.dumps(tasks))
+    async with staged(path) as stage:
+        await stage.press("3", "p")
+        await stage.until(lambda: "frozen" in stage.header)
+        path.write_text(json.dumps([{**tasks[0], "state": "pending"}, tasks[1]]))
+        await stage.until(lambda: "newer changes wait" in stage.header)
+        await stage.press(*keys)
+        await stage.until(lambda: isinstance(stage.deck.screen, ConflictCard))
+        pager = stage.deck.screen.query_one(Pager)
+        await stage.until(lambda: "no record of who" in " ".join(line.plain for line in pager.lines))
+        assert "added it" not in " ".join(line.plain for line in pager.lines)
 
 
 async def test_an_action_on_tasks_that_the_filter_hides_asks_once(store: Path) -> None:

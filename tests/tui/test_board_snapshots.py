@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def deck(tmp_path: Path) -> Iterator[Deck]:
     history.build(path, tasks=120, seed=1, now=NOW)
     store = open_store(path, now=lambda: NOW)
     outlet = Outlet()
-    reader = Reader(store, Wanted(), lambda: NOW, outlet)
+    reader = Reader(store, Wanted(), lambda: NOW, outlet, check_after=math.inf)
     reader.prime()
     writer = Writer(lambda: open_store(path, now=lambda: NOW), outlet)
     yield Deck(path, store.kind, reader, writer, outlet, read_only=False, actor="ada", now=lambda: NOW)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import select
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -58,7 +59,7 @@ def following(*words: str) -> Iterator[Follower]:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < deadline, "it never came"
         time.sleep(0.01)
@@ -193,14 +194,72 @@ def test_a_follower_goes_on_after_the_store_was_away(store: str) -> None:
         ]
 
 
-def test_a_follower_begins_anew_with_a_store_that_took_the_old_one_s_place(store: str) -> None:
-    new = str(Path(store).with_name("new" + Path(store).suffix))
+def take_place(store: str, new: str) -> None:
+    """Put another store's files in the place of this one's."""
+    folder = Path(store).parent
+    for path in folder.glob("tasks*"):
+        path.unlink()
+    for path in Path(new).parent.iterdir():
+        path.replace(folder / path.name)
+
+
+def other(store: str) -> str:
+    """Return the path of a store of the same name in a folder of its own."""
+    folder = Path(store).parent / "elsewhere"
+    folder.mkdir()
+    return str(folder / Path(store).name)
+
+
+@pytest.mark.parametrize("more", [(), ("y", "x", "w")])
+def test_a_follower_says_that_the_store_was_replaced_and_tells_the_new_one_s_log_from_its_beginning(
+    store: str, more: tuple[str, ...]
+) -> None:
+    new = other(store)
     taskdeck("init", new)
     add(new, "z")
+    for task_id in more:
+        add(new, task_id)
     with following(store, "--json") as follower:
         until(lambda: len(follower.lines) == 2)
-        for path in Path(store).parent.glob("new*"):
-            path.replace(path.with_name(path.name.replace("new", "tasks", 1)))
+        take_place(store, new)
+        until(lambda: len(follower.lines) >= 3 + len(more))
+        add(store, "later")
+        until(lambda: len(follower.lines) >= 4 + len(more))
+        code, errors = follower.end()
+    assert code == 130
+    assert [json.loads(line)["task_id"] for line in follower.lines] == ["a", "b", "z", *more, "later"]
+    *gone, said = [json.loads(line)["error"] for line in errors.splitlines()]
+    assert {error["code"] for error in gone} <= {"missing", "unreadable"}
+    assert said["code"] == "replaced"
+    assert said["message"] == f"{store} was replaced by another store; its log follows from the beginning"
+
+
+def test_a_follower_of_one_task_notices_the_replacement_too(store: str) -> None:
+    new = other(store)
+    taskdeck("init", new)
+    add(new, "z", "a")
+    add(new, "y")
+    with following(store, "a", "--json") as follower:
+        until(lambda: len(follower.lines) == 1)
+        take_place(store, new)
+        until(lambda: len(follower.lines) >= 2)
+        assert "was replaced" in follower.end()[1]
+    assert [json.loads(line)["seq"] for line in follower.lines] == [1, 2]
+
+
+def test_a_follower_goes_on_without_a_word_where_a_copy_took_the_store_s_place(store: str) -> None:
+    new = other(store)
+    with following(store, "--json") as follower:
+        until(lambda: len(follower.lines) == 2)
+        if store.endswith(".json"):
+            for path in Path(store).parent.glob("tasks*.json*"):
+                shutil.copy(path, Path(new).parent / path.name)
+        else:
+            with closing(sqlite3.connect(store)) as database:
+                database.execute("VACUUM INTO ?", (new,))
+        take_place(store, new)
+        add(store, "c")
         until(lambda: len(follower.lines) >= 3)
-        assert follower.end()[0] == 130
-        assert json.loads(follower.lines[-1])["task_id"] == "z"
+        code, errors = follower.end()
+    assert (code, errors) == (130, "")
+    assert [json.loads(line)["task_id"] for line in follower.lines] == ["a", "b", "c"]

@@ -20,7 +20,8 @@ from taskdeck_tui.cli.parser import FORMS, MOVES
 
 COMMANDS = (
     *("board", "demo", "init", "add", "list", "counts", "show"),
-    *("start", "submit", "approve", "reject", "fail", "retry", "release", "step", "log", "completion"),
+    *("start", "submit", "approve", "reject", "fail", "retry", "release", "step", "log"),
+    *("verify", "backup", "restore", "recover", "completion"),
 )
 
 
@@ -172,7 +173,7 @@ def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
         done = subprocess.run([bash, "-c", code], capture_output=True, text=True, check=False)
         return done.stdout.split()
 
-    assert completed("taskdeck", "re") == ["reject", "retry", "release"]
+    assert completed("taskdeck", "re") == ["reject", "retry", "release", "restore", "recover"]
     assert completed("taskdeck", "submit", "--re") == ["--result"]
 
 
@@ -277,11 +278,12 @@ def test_an_error_nobody_foresaw_is_one_line_that_asks_for_a_report(
     def fails(*_: object, **__: object) -> None:
         raise RuntimeError("odd\x1b")
 
-    monkeypatch.setattr("taskdeck_tui.cli.reading.open_store", fails)
+    monkeypatch.setattr("taskdeck_tui.cli.reading.open_readable", fails)
     assert main(["list", "s.db"]) == 1
     shown = capsys.readouterr().err
     assert "please report" in shown
-    assert "odd␛" in shown
+    assert "RuntimeError at test_cli_surface.py" in shown
+    assert "odd" not in shown
     assert shown.count("\n") == 1
 
 

@@ -7,7 +7,8 @@ from msgspec.structs import replace
 from taskdeck_store.contract import Change
 from taskdeck_store.machine import RULES, STEP
 from taskdeck_store.values import Action, Card, State
-from taskdeck_tui.model.intent import Selection, commands, legal, why_not
+from taskdeck_tui.model.intent import commands, legal, why_not
+from taskdeck_tui.model.selection import Selection
 from taskdeck_tui.model.throughput import Throughput, sparkline
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from stage import NOW, Stage, card, event, settled, shown, task
 
 from taskdeck_store.machine import command
-from taskdeck_store.values import Action, State
+from taskdeck_store.values import Action, Event, State
 from taskdeck_tui.screens.conflict import Conflict, ConflictCard, Decision
 from taskdeck_tui.screens.differences import differences
 
@@ -155,6 +155,38 @@ async def test_at_40_columns_the_differences_come_first() -> None:
         await pilot.press("G")
         await settled(pilot)
         assert "Nothing was" in shown(app)
+
+
+@pytest.mark.parametrize(
+    ("events", "told"),
+    [
+        ([], "the audit log here begins with the first action done with Taskdeck"),
+        (
+            [
+                event(
+                    1, Action.ADD, None, State.REVIEW, 0, actor="external", changes={"description": (None, "as found")}
+                )
+            ],
+            "the audit log here began later, with event 1",
+        ),
+    ],
+)
+async def test_where_nothing_is_on_record_the_card_says_so(events: list[Event], told: str) -> None:
+    app = stage(replace(MOVED, events=events))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        text = " ".join(shown(app).replace("│", " ").split())
+        assert f"An outside program did this, and there is no record of who: {told}" in text
+        assert "as found" not in text
+        assert "added it" not in text
+
+
+async def test_what_could_not_be_read_is_not_taken_for_no_record() -> None:
+    app = stage(replace(MOVED, events=None))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        assert "outside" not in shown(app)
+        assert "Who changed it could not be read" in shown(app)
 
 
 async def test_hostile_text_is_harmless() -> None:

@@ -6,11 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from board_stage import act, add, filled, locked, plain_sql, staged
+from board_stage import Stage, act, add, filled, locked, plain_sql, staged
+from textual.widgets import Static
 
 from taskdeck_store import Action, open_store
 from taskdeck_store.values import State
 from taskdeck_tui.model.view import View
+from taskdeck_tui.screens.page import Page
 
 
 @pytest.fixture
@@ -141,6 +143,69 @@ async def test_hostile_text_reaches_no_line_of_the_board(store: Path) -> None:
             await stage.press("z")
             assert not {"\x1b", "\u202e", "\n", "\x07"} & set(drawn(stage.board).replace("\n", ""))
             assert "[red]" in drawn(stage.board)
+
+
+def told(stage: Stage) -> str:
+    """What the page in front says above its hints, and in its title."""
+    lines = [*stage.deck.screen.query(".told").results(Static), *stage.deck.screen.query(".heading").results(Static)]
+    return "\n".join(str(line.render()) for line in lines if line.display)
+
+
+@pytest.mark.parametrize("keys", ["enter", "L", "@", "L enter", "@ enter"])
+async def test_the_trouble_told_on_a_page_goes_when_the_store_is_back(tmp_path: Path, keys: str) -> None:
+    path = filled(tmp_path / "tasks.json")
+    away = path.with_suffix(".away")
+    async with staged(path, size=(80, 24)) as stage:
+        await stage.press("s")
+        await stage.until(lambda: "is now" in stage.status)
+        for open_pages, key in enumerate(keys.split(), start=2):
+            await stage.press(key)
+            await stage.until(lambda count=open_pages: len(stage.deck.screen_stack) == count)
+            assert isinstance(stage.deck.screen, Page)
+        for over in ((), ("?",)):
+            path.rename(away)
+            await stage.until(lambda: "last good look" in told(stage))
+            page = stage.deck.screen
+            await stage.press(*over)
+            await stage.until(lambda over=over, page=page: (stage.deck.screen is not page) == bool(over))
+            away.rename(path)
+            await stage.until(lambda: "lost" not in stage.header)
+            await stage.press(*["escape" for _ in over])
+            await stage.until(lambda page=page: stage.deck.screen is page)
+            assert "last good look" not in told(stage)
+        while len(stage.deck.screen_stack) > 1:
+            assert "last good look" not in told(stage)
+            await stage.press("escape")
+
+
+async def test_a_page_that_is_opened_while_the_store_is_lost_says_so_and_not_for_longer(tmp_path: Path) -> None:
+    path = filled(tmp_path / "tasks.json")
+    away = path.with_suffix(".away")
+    async with staged(path, size=(80, 24)) as stage:
+        path.rename(away)
+        await stage.until(lambda: "lost" in stage.header)
+        await stage.press("@")
+        await stage.until(lambda: "last good look" in told(stage))
+        away.rename(path)
+        await stage.until(lambda: "the store is back" in told(stage))
+        assert "last good look" not in told(stage)
+
+
+async def test_the_log_forgets_that_it_could_not_read_when_the_store_is_back(tmp_path: Path) -> None:
+    path = filled(tmp_path / "tasks.db", (1_200, 0, 0, 0, 0))
+    async with staged(path, size=(80, 24)) as stage:
+        await stage.press("L")
+        await stage.until(lambda: "1,200 events" in told(stage))
+        stage.other.close()
+        kept = [name for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm")) if name.exists()]
+        for name in kept:
+            name.rename(f"{name}.away")
+        await stage.until(lambda: "lost" in stage.header)
+        await stage.press("G")
+        await stage.until(lambda: "1,200 events" not in told(stage))
+        for name in kept:
+            Path(f"{name}.away").rename(name)
+        await stage.until(lambda: "1,200 events" in told(stage))
 
 
 def drawn(board: object) -> str:

@@ -149,7 +149,7 @@ class Acting:
                 seen=self._seen[outcome.command.task_id],
                 now=outcome.task,
                 command=outcome.command,
-                events=events.get(outcome.command.task_id, ()),
+                events=events.get(outcome.command.task_id),
             )
             for outcome in outcomes
         ]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 
 from taskdeck_store.address import open_store
 from taskdeck_store.clock import Clock, utc_now
+from taskdeck_store.salvage import open_readable
+from taskdeck_tui.crash import told
 from taskdeck_tui.feed import Reader
 from taskdeck_tui.model.look import Wanted
 from taskdeck_tui.outlet import Outlet
@@ -33,10 +36,11 @@ def run_board(address: str, *, read_only: bool, actor: str, now: Clock = utc_now
     Raises StoreError when the store cannot be opened.
     """
     outlet = Outlet()
-    store = open_store(address, read_only=read_only, now=now, patience=READ_PATIENCE)
+    store = open_readable(address, read_only=read_only, now=now, patience=READ_PATIENCE)
     reader = Reader(store, Wanted(), now, outlet)
     reader.prime()
     writer = Writer(lambda: open_store(address, now=now, patience=WRITE_PATIENCE), outlet)
+    threading.excepthook = _told_of_thread
     sys.setswitchinterval(SWITCH)
     gc.disable()
     try:
@@ -48,6 +52,11 @@ def run_board(address: str, *, read_only: bool, actor: str, now: Clock = utc_now
         finished = writer.close(_AT_ONCE) or _waited_for(writer)
         reader.close()
     return deck.return_code or _told_late(writer.untold, finished)
+
+
+def _told_of_thread(died: threading.ExceptHookArgs) -> None:
+    if died.exc_value is not None:
+        print(f"taskdeck: {told(died.exc_value)}", file=sys.stderr)
 
 
 def _waited_for(writer: Writer) -> bool:

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -106,13 +107,15 @@ def load_remembered() -> Remembered:
 def remember(state: Remembered) -> None:
     """Keep this for the next time, whole or not at all; where nothing can be written, nothing is kept."""
     path = state_path()
-    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    partial = path.with_name(f"{path.name}.{os.urandom(4).hex()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(msgspec.json.encode(state))
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
+            file.write(msgspec.json.encode(state))
         partial.replace(path)
     except OSError:
-        return
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def _folder(variable: str, at_home: str, on_windows: str) -> Path:

@@ -10,12 +10,14 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from rich.text import Text
 from textual.app import App, SystemCommand
 from textual.screen import Screen
 
 from taskdeck_store.clock import Clock
 from taskdeck_tui.board.screen import BoardScreen
 from taskdeck_tui.config import Config, Remembered, load_config, load_remembered, remember
+from taskdeck_tui.crash import told
 from taskdeck_tui.feed import Reader
 from taskdeck_tui.keys import KEYS
 from taskdeck_tui.outlet import Outlet
@@ -92,6 +94,11 @@ class Deck(App[int]):
             if number is not None and threading.current_thread() is threading.main_thread():
                 with suppress(NotImplementedError):  # on Windows
                     loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
+
+    def _fatal_error(self) -> None:
+        """Leave with a line on stderr. Textual would print a traceback with all local variables, tasks among them."""
+        if self._exception is not None and not self._exit_renderables:
+            self.panic(Text(f"taskdeck: {told(self._exception)}"))
 
     def save(self) -> None:
         """Remember theme, card lines and order for the next time."""

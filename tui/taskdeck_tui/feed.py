@@ -19,6 +19,8 @@ from msgspec.structs import replace
 from taskdeck_store.clock import Clock
 from taskdeck_store.contract import Store, StoreError
 from taskdeck_store.values import Time
+from taskdeck_tui import checking
+from taskdeck_tui.checking import Checked, Checking
 from taskdeck_tui.model.look import Look, Wanted, look
 from taskdeck_tui.outlet import Outlet
 
@@ -53,11 +55,15 @@ class News(Struct, frozen=True, kw_only=True):
 class Reader:
     """Reads looks from a store in a thread of its own, when the screen wants one and when the store changed.
 
-    `ready` is run in the thread of the screen when there is something to take.
+    `ready` is run in the thread of the screen when there is something to take, `checked` when the check of the audit
+    log, which fills the pauses from `check_after` seconds on, has come further.
     """
 
-    def __init__(self, store: Store, wanted: Wanted, now: Clock, outlet: Outlet) -> None:
+    def __init__(
+        self, store: Store, wanted: Wanted, now: Clock, outlet: Outlet, *, check_after: float = checking.BEGIN
+    ) -> None:
         self.ready: Callable[[], None] = lambda: None
+        self.checked: Callable[[Checked], None] = lambda _: None
         self._outlet = outlet
         self._store = store
         self._now = now
@@ -72,6 +78,7 @@ class Reader:
         self._last: Look | None = None
         self._jobs: SimpleQueue[Callable[[Store], None]] = SimpleQueue()
         self._threads: list[threading.Thread] = []
+        self._checking = Checking(check_after)
 
     def prime(self) -> None:
         """Take the first look in the calling thread, for `take` to return."""
@@ -162,13 +169,17 @@ class Reader:
             self._work_off()
             with self._wake:
                 wanted, frozen = self._wanted, self._frozen
+                idle = last is not None and wanted == last.wanted and not (self._dirty or frozen)
                 if last is not None and wanted == last.wanted:
-                    rest = looked + PACE - monotonic() if self._dirty else 1.0
+                    rest = looked + PACE - monotonic() if self._dirty else self._checking.rest
                     if rest > 0:
                         if self._jobs.empty():
                             self._wake.wait(rest)
                         continue
                 self._dirty = False
+            if idle:
+                self._check()
+                continue
             last = self._read_frozen(last) if frozen and last is not None else self._look(wanted, last)
             looked = monotonic()
 
@@ -180,7 +191,14 @@ class Reader:
         if self._trouble or last is None or found.changes or not found.complete or wanted != last.wanted:
             self._trouble = None
             self._tell(News(look=found))
+        if found.changes or not found.complete:
+            self._checking.go_on(anew=not found.complete)
         return found
+
+    def _check(self) -> None:
+        checked = self._checking.piece(self._store)
+        if checked is not None:
+            self._outlet.hand(lambda: self.checked(checked))
 
     def _lose(self, error: StoreError, wanted: Wanted, last: Look | None) -> Look | None:
         """Say that the store is lost, serve the wish from the last good look where that can be had, and wait a bit."""

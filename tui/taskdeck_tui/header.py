@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import ClassVar
 
 from msgspec import Struct
+from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 from textual.widget import Widget
 
@@ -24,8 +26,32 @@ class Mode(StrEnum):
 _GLYPHS = {Mode.LIVE: "●", Mode.FROZEN: "‖", Mode.READ_ONLY: "◌", Mode.LOST: "✗"}
 
 
+_GAP = "  "
+_LEFT = ("program", "store", "mode", "alarm", "newer", "query")
+_STYLES = {
+    "program": "bold $head-text",
+    "store": "$head-text",
+    "alarm": "bold reverse $mode-lost",
+    "newer": "$mode-frozen",
+    "query": "italic $head-text",
+    "selected": "bold $mode-frozen",
+    "tasks": "$head-text",
+    "rate": "$head-muted",
+    "spark": "$spark",
+    "kind": "$head-muted",
+    "badge": "$head-muted",
+}
+_NAME = 12
+"""Cells that the store's name keeps however little room there is."""
+_QUERY = 6
+"""Cells that a filter keeps as long as it is told at all."""
+
+
 class HeaderFacts(Struct, frozen=True, kw_only=True):
-    """What the header says. `shown` and `total` count tasks; `rate` is completions a minute."""
+    """What the header says. `shown` and `total` count tasks; `rate` is completions a minute.
+
+    `badge` tells how far the audit log has been verified, `alarm` what is wrong with it or the store.
+    """
 
     store: str
     kind: str
@@ -37,6 +63,8 @@ class HeaderFacts(Struct, frozen=True, kw_only=True):
     query: str = ""
     spark: str = ""
     rate: float = 0.0
+    badge: str = ""
+    alarm: str = ""
 
 
 class HeaderLine(Widget):
@@ -59,44 +87,70 @@ class HeaderLine(Widget):
             self.refresh()
 
     def render(self) -> Content:
-        """Lay out store and mode to the left, numbers to the right; the least needed goes first."""
+        """Lay out store and mode to the left, numbers to the right."""
         width = self.content_size.width
-        facts = self.facts
-        mode = facts.mode
-        left = [
-            Content.styled("Taskdeck", "bold $head-text"),
-            Content.styled(safe(facts.store), "$head-text"),
-            Content.styled(f"{_GLYPHS[mode]} {mode}", f"bold $mode-{mode}"),
-        ]
-        if facts.newer:
-            left.append(Content.styled("newer changes wait", "$mode-frozen"))
-        if facts.query:
-            left.append(Content.styled(f"/{safe(facts.query)}", "italic $head-text"))
-        tasks = f"{facts.shown:,} of {facts.total:,} tasks" if facts.query else f"{facts.total:,} tasks"
-        right = [Content.styled(tasks, "$head-text")]
-        if facts.selected:
-            right.insert(0, Content.styled(f"{facts.selected:,} selected", "bold $mode-frozen"))
-        extra = [
-            Content.styled(f"{facts.rate:.0f}/min" if facts.rate >= 10 else f"{facts.rate:.1f}/min", "$head-muted"),
-            Content.styled(facts.spark, "$spark"),
-            Content.styled(facts.kind, "$head-muted"),
-        ]
-        return _spread(left, right, extra, width)
+        styled = {name: Content.styled(text, self._style(name)) for name, text in header_parts(self.facts, width)}
+        left, right = (
+            Content(_GAP).join([part for name, part in styled.items() if (name in _LEFT) is to_left])
+            for to_left in (True, False)
+        )
+        return left + Content(" " * max(width - left.cell_length - right.cell_length, 1)) + right
+
+    def _style(self, part: str) -> str:
+        return f"bold $mode-{self.facts.mode}" if part == "mode" else _STYLES[part]
 
 
-def _spread(left: list[Content], right: list[Content], extra: list[Content], width: int) -> Content:
-    gap = Content("  ")
+def header_parts(facts: HeaderFacts, width: int) -> Sequence[tuple[str, str]]:
+    """Return name and text of each part that there is room for in `width` cells.
 
-    def needed() -> int:
-        parts = [*left, *right]
-        return sum(part.cell_length for part in parts) + 2 * (len(parts) - 1)
+    What is needed least goes first, and of the store's name so much is kept that it is not taken for another.
+    """
+    parts = {
+        "program": "Taskdeck",
+        "store": safe(facts.store),
+        "mode": f"{_GLYPHS[facts.mode]} {facts.mode}",
+        "alarm": facts.alarm,
+        "newer": "newer changes wait" if facts.newer else "",
+        "query": f"/{safe(facts.query)}" if facts.query else "",
+        "selected": f"{facts.selected:,} selected" if facts.selected else "",
+        "tasks": f"{facts.shown:,} of {facts.total:,} tasks" if facts.query else f"{facts.total:,} tasks",
+    }
+    for name, text in (
+        ("rate", f"{facts.rate:.0f}/min" if facts.rate >= 10 else f"{facts.rate:.1f}/min"),
+        ("spark", facts.spark),
+        ("badge", facts.badge),
+        ("kind", facts.kind),
+    ):
+        if _needed({**parts, name: text}) <= width:
+            parts[name] = text
+    steps: Sequence[tuple[str, Callable[[int], str]]] = (
+        ("program", lambda _: ""),
+        ("tasks", lambda _: f"{facts.shown:,}/{facts.total:,}" if facts.query else f"{facts.total:,}"),
+        ("selected", lambda _: f"{facts.selected:,} sel" if facts.selected else ""),
+        ("newer", lambda _: "newer" if facts.newer else ""),
+        ("query", lambda room: _cut(parts["query"], max(room, _QUERY), tail=0)),
+        ("tasks", lambda _: ""),
+        ("store", lambda room: _cut(parts["store"], max(room, _NAME), tail=max(room, _NAME) // 2)),
+        ("newer", lambda _: ""),
+        ("query", lambda _: ""),
+        ("mode", lambda _: _GLYPHS[facts.mode]),
+        ("selected", lambda _: ""),
+    )
+    for name, shorter in steps:
+        over = _needed(parts) - width
+        if over <= 0:
+            break
+        parts[name] = shorter(cell_len(parts[name]) - over)
+    return [(name, text) for name, text in parts.items() if text]
 
-    for part in extra:
-        if part and needed() + part.cell_length + 2 <= width:
-            right.append(part)
-    while needed() > width and len(left) > 2:
-        del left[0]
-    while needed() > width and right:
-        del right[-1]
-    start, end = gap.join(left), gap.join(right)
-    return start + Content(" " * max(width - start.cell_length - end.cell_length, 1)) + end
+
+def _needed(parts: Mapping[str, str]) -> int:
+    widths = [cell_len(text) for text in parts.values() if text]
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
+
+
+def _cut(text: str, width: int, *, tail: int) -> str:
+    """Return a text in at most `width` cells, the last `tail` of them from its end."""
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, width - 1 - tail) + "…" + set_cell_size(text[::-1], tail)[::-1]

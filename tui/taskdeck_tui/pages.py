@@ -53,6 +53,7 @@ class Pages:
         self._log: LogScreen | None = None
         self._mine: MineScreen | None = None
         self._last = 0
+        self._trouble = ""
 
     @property
     def followed(self) -> str | None:
@@ -81,7 +82,7 @@ class Pages:
                 audited=audited,
                 limit=EVENTS_SHOWN,
             )
-            self._screen.app.push_screen(self._details, closed)
+            self._push(self._details, closed)
             self._follow()
 
         def closed(_: None) -> None:
@@ -107,7 +108,7 @@ class Pages:
             events, audited = found
             self._last = events[-1].seq if events else 0
             self._log = LogScreen(events, self._now(), audited=audited)
-            self._screen.app.push_screen(self._log, closed)
+            self._push(self._log, closed)
 
         def closed(_: None) -> None:
             self._log = None
@@ -134,7 +135,7 @@ class Pages:
             self._mine = None
 
         self._mine = MineScreen(self._acting.done, self._now())
-        self._screen.app.push_screen(self._mine, closed)
+        self._push(self._mine, closed)
 
     def tell(self, text: str, *, refused: bool) -> None:
         """Say on the page in front what would else be said below the board."""
@@ -142,21 +143,37 @@ class Pages:
         if page is not None:
             page.tell(text, refused=refused)
 
+    def trouble(self, text: str) -> None:
+        """Say on every open page what is wrong with the store, until it is over (then: nothing)."""
+        self._trouble = text
+        for page in self._open():
+            page.trouble(text)
+
     def tick(self) -> None:
-        """Count ages on the page in front up to now."""
+        """Count ages on the page in front up to now, and ask again for what could not be had."""
         page = self._front()
         if page is not None:
             page.tick(self._now())
+        if self._log is not None and self._log.failed:
+            self._extend_log(self._log)
 
     def _front(self) -> Page[None] | None:
-        return next((page for page in (self._mine, self._log, self._details) if page and page.is_current), None)
+        # Not is_current, which is true of a page behind another one too.
+        return next((page for page in self._open() if page is self._screen.app.screen), None)
+
+    def _open(self) -> Sequence[Page[None]]:
+        return [page for page in (self._mine, self._log, self._details) if page is not None]
+
+    def _push(self, page: Page[None], closed: Callable[[None], None]) -> None:
+        page.trouble(self._trouble)
+        self._screen.app.push_screen(page, closed)
 
     def look(self, look: Look) -> None:
         """Bring the open pages up to date."""
         if self._details is not None and look.wanted.followed == self._details.task_id:
             self._shown = look.task
             self._details.update_task(look.task, look.events, look.at, audited=look.audited)
-        if self._log is not None and (look.changes or not look.complete):
+        if self._log is not None and (look.changes or not look.complete or self._log.failed):
             self._extend_log(self._log)
         if self._mine is not None:
             self._mine.show_done(self._acting.done, look.at)
@@ -164,8 +181,8 @@ class Pages:
     def _extend_log(self, log: LogScreen) -> None:
         def extend(events: Sequence[Event]) -> None:
             fresh = [event for event in events if event.seq > self._last]
-            if fresh:
-                self._last = fresh[-1].seq
+            if fresh or log.failed:
+                self._last = fresh[-1].seq if fresh else self._last
                 log.add_events(fresh, self._now())
 
         last = self._last

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from taskdeck_store.clock import to_seconds
-from taskdeck_store.contract import Outcome
+from taskdeck_store.contract import Change, Outcome
 from taskdeck_store.machine import Code, said
 from taskdeck_store.values import EXTERNAL, OUTSIDE, REMOVED, Action, Event, Json, State, Time
 from taskdeck_tui.safe import safe
@@ -110,6 +110,32 @@ def outcome_told(outcome: Outcome) -> str:
     if outcome.event.from_state is outcome.event.to_state:
         return f"{task_id}: {did(outcome.event)}{again}"
     return f"{task_id} is now {said(outcome.task.state)}{again}"
+
+
+def departures_told(changes: Iterable[Change], *, held: str | None, selected: Collection[str], me: str) -> str:
+    """Return who moved the task that was under the cursor, or selected ones, away from where they were; '' for nobody.
+
+    `held` is the id of the task that left the place of the cursor (None: it did not), `selected` holds ids, `me` is
+    the actor who need not be told.
+    """
+    last = {
+        change.task_id: change
+        for change in changes
+        if change.task_id == held or (change.task_id in selected and change.from_state is not change.to_state)
+    }
+    left = [change for change in last.values() if change.actor != me]
+    chosen = [change for change in left if change.task_id in selected]
+    told = [_departure(change) for change in left if change.task_id not in selected]
+    if len(chosen) == 1:
+        told.append(f"{_departure(chosen[0])}; it stays selected")
+    elif chosen:
+        told.append(f"{len(chosen):,} selected tasks moved and stay selected; the last: {_departure(chosen[-1])}")
+    return " · ".join(told)
+
+
+def _departure(change: Change) -> str:
+    where = f"moved to {said(change.to_state)}" if change.to_state else "was removed"
+    return f"{safe(change.task_id)} {where} by {safe(change.actor)}"
 
 
 def _result(outcome: Outcome) -> str:

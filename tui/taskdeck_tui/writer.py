@@ -21,7 +21,8 @@ EVENTS = 5
 class Committed(Struct, frozen=True, kw_only=True):
     """What became of the commands of one intent; or why the store as a whole could not take them.
 
-    `events` holds the newest events of each task that had changed meanwhile, by its id, in order of `seq`.
+    `events` holds the newest events of each task that had changed meanwhile, by its id, in order of `seq`; nothing of
+    a task whose events could not be read.
     """
 
     commands: tuple[Command, ...]

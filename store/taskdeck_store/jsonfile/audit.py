@@ -21,7 +21,8 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from taskdeck_store import jsontext
-from taskdeck_store.jsonfile.fields import is_held
+from taskdeck_store.audit import BEGINNING, sealed
+from taskdeck_store.jsonfile.fields import are_held
 from taskdeck_store.jsonfile.replace import own_like, sync, sync_folder, write_all
 from taskdeck_store.values import Event
 
@@ -101,11 +102,24 @@ class AuditLog:
         self._of_task: dict[str, array[int]] = {}
         self._operations: dict[str, int] = {}
         self._waiting: list[tuple[Commit, list[bytes]]] = []
+        self._head: tuple[int, str] | None = None
 
     @property
     def seq(self) -> int:
         """The number of the last settled event; 0 when there is none."""
         return self.last.seq if self.last is not None else 0
+
+    @property
+    def head(self) -> str:
+        """The hash of the last settled event. Where a log began before its chain, it is what that would be."""
+        if self.last is not None and self.last.hash is not None:
+            return self.last.hash
+        if self._head is None or self._head[0] != self.seq:
+            head = BEGINNING
+            for line in self.lines(range(1, self.seq + 1)):
+                head = line.hash or sealed(head, line)
+            self._head = (self.seq, head)
+        return self._head[1]
 
     @property
     def pending(self) -> Commit | None:
@@ -200,7 +214,10 @@ class AuditLog:
             texts = self._texts(numbers[0], numbers[-1])
         else:
             texts = [text for number in numbers for text in self._texts(number, number)]
-        return [_decoded(text, number) for text, number in zip(texts, numbers, strict=True)]
+        lines = _decoded(texts, numbers)
+        if len(lines) < len(numbers):
+            raise DamagedLog(numbers[len(lines)])
+        return lines
 
     def line(self, number: int) -> Line:
         """Return one settled line."""
@@ -234,29 +251,21 @@ class AuditLog:
         return not void
 
     def _parse(self, texts: list[bytes]) -> None:
-        index = 0
+        """Take in commits that wait. One that is torn is left out: cut off, or with zeros for what was lost."""
+        number, index = len(self._offsets) + 1, 0
+        lines = _decoded(texts, range(number, number + len(texts)))
         while index < len(texts):
-            commit = self._commit(texts, index)
-            if commit is None:
+            batch = lines[index].batch if index < len(lines) else UNSET
+            begun = isinstance(batch, Batch) and batch.lines > 0
+            end = index + batch.lines if isinstance(batch, Batch) else index
+            if begun and end > len(texts):
                 return
-            self._waiting.append((commit, texts[index : index + len(commit)]))
-            index += len(commit)
-
-    def _commit(self, texts: list[bytes], index: int) -> Commit | None:
-        """Return the commit that begins with a line; None when it is torn: cut off, or with zeros for what was lost."""
-        number = len(self._offsets) + index + 1
-        try:
-            first = _decoded(texts[index], number)
-            if not isinstance(first.batch, Batch) or first.batch.lines < 1:
-                raise DamagedLog(number)
-            if first.batch.lines > len(texts) - index:
-                return None
-            more = range(1, first.batch.lines)
-            return (first, *[_decoded(texts[index + line], number + line) for line in more])
-        except DamagedLog:
-            if any(b"\0" in text for text in texts[index:]):
-                return None
-            raise
+            if not begun or end > len(lines):
+                if any(b"\0" in text for text in texts[index:]):
+                    return
+                raise DamagedLog(number + (len(lines) if begun else index))
+            self._waiting.append((tuple(lines[index:end]), texts[index:end]))
+            index = end
 
     def _take(self, commit: Commit, texts: list[bytes]) -> None:
         for line, text in zip(commit, texts, strict=True):
@@ -308,15 +317,27 @@ def _encoded(line: Line) -> bytes:
         return jsontext.encode(msgspec.to_builtins(line)).encode()
 
 
-def _decoded(text: bytes, number: int) -> Line:
-    """Return the line that a text says, if it has this number. Raises DamagedLog."""
+def _decoded(texts: list[bytes], numbers: Sequence[int]) -> list[Line]:
+    """Return the lines that texts say, up to the first that is damaged or has not its number."""
     try:
+        lines = list(map(_LINE.decode, texts))
+        if _are_sound(lines, numbers):
+            return lines
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    lines = []
+    for text, number in zip(texts, numbers, strict=True):
         try:
-            line = _LINE.decode(text)
-        except msgspec.DecodeError:
             line = msgspec.convert(jsontext.decode(text), Line)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise DamagedLog(number) from error
-    if line.seq != number or not is_held({name: after for name, (_, after) in line.changes.items()}):
-        raise DamagedLog(number)
-    return line
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            break
+        if not _are_sound([line], [number]):
+            break
+        lines.append(line)
+    return lines
+
+
+def _are_sound(lines: list[Line], numbers: Sequence[int]) -> bool:
+    """Tell whether lines have these numbers, and tell of what a task can hold."""
+    held = [{name: after for name, (_, after) in line.changes.items()} for line in lines if line.changes]
+    return [line.seq for line in lines] == list(numbers) and are_held(held)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from typing import TypeAlias
 
 from taskdeck_store.cards import card_of
 from taskdeck_store.contract import Key, Order, Tally, Window, key
@@ -14,16 +15,29 @@ _FEW = 8
 """Below one in so many, changed tasks are put in their new places one by one; above, columns are sorted anew."""
 
 
-class Columns:
-    """Sorted columns over a mapping of tasks by id, which its owner changes; `moved` must be told of every change."""
+Placed: TypeAlias = tuple[State, tuple[int, str, str]]
+"""Where a task stands: its column, and its place there by priority."""
 
-    def __init__(self, tasks: Mapping[str, Task]) -> None:
-        self._tasks = tasks
+
+def placed(task: Task) -> Placed:
+    """Return where a task stands."""
+    return task.state, (task.priority, task.state_since or "", task.id)
+
+
+class Columns:
+    """Sorted columns of tasks which their owner changes; `moved` must be told of every change.
+
+    `placed` tells where all tasks stand, and `shown` returns the task of an id.
+    """
+
+    def __init__(self, placed: Callable[[], Iterable[Placed]], shown: Callable[[str], Task]) -> None:
+        self._placed = placed
+        self._shown = shown
         self._sorted: dict[tuple[State, bool], list[Key]] = {}
 
     def moved(self, changed: Sequence[tuple[Task | None, Task | None]]) -> None:
         """Take in what became of changed tasks: each before and after, None where there is none."""
-        if len(changed) * _FEW > len(self._tasks):
+        if len(changed) * _FEW > sum(map(len, self._sorted.values())):
             self._sorted.clear()
             return
         for (state, by_priority), places in self._sorted.items():
@@ -38,9 +52,9 @@ class Columns:
         """Return the tally of every state."""
         tallies = {}
         for state in State:
-            places = self._places(state, Order.OLDEST)
-            dated = bisect_left(places, ("\0",))
-            tallies[state] = Tally(len(places), str(places[dated][0]) if dated < len(places) else None)
+            places = self._places(state, Order.PRIORITY)
+            moments = [str(place[1]) for place in places if place[1]]
+            tallies[state] = Tally(len(places), min(moments, default=None))
         return tallies
 
     def window(self, state: State, order: Order, start: int | Key, before: int, limit: int) -> Window:
@@ -55,11 +69,11 @@ class Columns:
             rank = bisect_left(places, start)
         first, last = max(0, rank - max(0, before)), min(count, rank + max(0, limit))
         shown = places[count - last : count - first][::-1] if order is Order.NEWEST else places[first:last]
-        return Window(state=state, first=first, cards=tuple(card_of(self._tasks[str(place[-1])]) for place in shown))
+        return Window(state=state, first=first, cards=tuple(card_of(self._shown(str(place[-1]))) for place in shown))
 
     def tasks(self, limit: int | None = None) -> Iterator[Task]:
         """Yield tasks by state, priority, state_since and id."""
-        every = (self._tasks[str(place[-1])] for state in State for place in self._places(state, Order.PRIORITY))
+        every = (self._shown(str(place[-1])) for state in State for place in self._places(state, Order.PRIORITY))
         return islice(every, limit)
 
     def _places(self, state: State, order: Order) -> list[Key]:
@@ -70,10 +84,9 @@ class Columns:
         return self._sorted[state, by_priority]
 
     def _sort(self, by_priority: bool) -> None:
-        order = Order.PRIORITY if by_priority else Order.OLDEST
         columns: dict[State, list[Key]] = {state: [] for state in State}
-        for task in self._tasks.values():
-            columns[task.state].append(key(task, order))
+        for state, place in self._placed():
+            columns[state].append(place if by_priority else place[1:])
         for state, places in columns.items():
             places.sort()
             self._sorted[state, by_priority] = places

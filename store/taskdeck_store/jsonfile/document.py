@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from taskdeck_store import jsontext
 from taskdeck_store.contract import Fault
-from taskdeck_store.jsonfile.fields import NESTING, Data, check, depth, id_text
+from taskdeck_store.jsonfile.fields import NESTING, Data, check, depth, head_of, heads_of
 from taskdeck_store.jsonfile.flaws import Flaw, Wrong, decoded, flaw
+from taskdeck_store.values import State, Time
 
 if TYPE_CHECKING:
     from taskdeck_store.jsonfile.scan import Scanner
@@ -26,26 +28,36 @@ _BOM = b"\xef\xbb\xbf"
 _LIST = "tasks"
 _SHAPES = 'it holds no list of tasks; [{"id": …}, …] or {"tasks": [{"id": …}, …]} is read'
 
+_AT_ONCE = 1_000
+"""How many task objects are decoded at a time: all those of a big file would fill the memory."""
+
+_OBJECT = msgspec.json.Decoder(Data)
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _SORTED = msgspec.json.Encoder(order="sorted")
 _SPACE = re.compile(rb"[ \t\n\r]*")
 _KEY = re.compile(rb'[ \t\n\r,]*"(?:[^"\\]|\\.)*"[ \t\n\r]*:[ \t\n\r]*', re.DOTALL)
 
-_Shapes: TypeAlias = dict[tuple[str, ...], tuple[str, ...]]
 _Pieces: TypeAlias = tuple[bytes, list[bytes], list[bytes], bytes]
 
 
-class Record(Struct, frozen=True, eq=False):
-    """One task object: its text in the file, its id as text, its keys, and a digest of what it says.
-
-    Two records with the same digest say the same: order, spelling and keys that hold null do not count.
-    """
+class Record(Struct, frozen=True, eq=False, gc=False):
+    """One task object: its text in the file, its keys, and its head."""
 
     text: bytes
-    id: str
     keys: tuple[str, ...]
-    digest: str
+    id: str
+    state: State
+    priority: int | None
+    since: Time | None
+    _digest: str = ""
+
+    @property
+    def digest(self) -> str:
+        """The digest of what it says, worked out when it is first asked for."""
+        if not self._digest:
+            force_setattr(self, "_digest", digest(self.data()))
+        return self._digest
 
     def data(self) -> Data:
         """Return the object."""
@@ -71,53 +83,32 @@ def joined(head: bytes, gaps: tuple[bytes, ...], records: tuple[Record, ...], ta
     return Document(b"".join((*pieces, tail)), head, gaps, records, tail)
 
 
-def parse(raw: bytes, before: Document | None = None) -> tuple[Document, dict[str, Data]]:
-    """Take a file apart; also return, by id, the task objects that are not in the document `before`. Raises Flaw."""
-    decoded(raw)
+def parse(raw: bytes, before: Document | None = None) -> Document:
+    """Take a file apart; a task object that is in the document `before` too keeps its record. Raises Flaw."""
+    if not raw.isascii():
+        decoded(raw)
     try:
         head, gaps, texts, tail = _pieces(raw)
     except (msgspec.DecodeError, RecursionError, ValueError):
         head, gaps, texts, tail = _pieces_with_care(decoded(raw), _BOM if raw.startswith(_BOM) else b"")
-    known = {record.text: record for record in before.records} if before is not None else {}
-    shapes: _Shapes = {}
-    ids: set[str] = set()
-    records: list[Record] = []
-    fresh: dict[str, Data] = {}
-    position = len(head)
-    for gap, text in zip(gaps, texts, strict=True):
-        position += len(gap)
-        try:
-            record = known.get(text)
-            if record is None:
-                data = jsontext.decode(text)
-                if text.count(b"[") + text.count(b"{") > NESTING and depth(data) > NESTING:
-                    raise Wrong("", f"this task is nested more than {NESTING} levels deep")
-                check(data)
-                record = record_of(text, data, shapes)
-                fresh[record.id] = data
-            if record.id in ids:
-                raise Wrong("id", f"a second task has the id {record.id}")
-        except (Wrong, ValueError) as error:
-            raise _located(raw, position, error) from error
-        ids.add(record.id)
-        records.append(record)
-        position += len(text)
-    return Document(raw, head, tuple(gaps), tuple(records), tail), fresh
+    kept = {record.text: record for record in before.records} if before is not None else {}
+    try:
+        records = _records(texts, kept)
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        records = _records_with_care(raw, len(head), gaps, texts, kept)
+    return Document(raw, head, tuple(gaps), records, tail)
 
 
-def record_of(text: bytes, data: Data, shapes: _Shapes | None = None) -> Record:
-    """Return the record of a task object, given as text and as what it says. Raises Wrong.
-
-    `shapes` keeps one copy of each set of keys.
-    """
-    keys = tuple(data)
-    return Record(text, id_text(data), keys if shapes is None else shapes.setdefault(keys, keys), digest(data))
+def record_of(text: bytes, data: Data) -> Record:
+    """Return the record of a task object, given as text and as what it says. Raises Wrong."""
+    return Record(text, tuple(data), *head_of(data))
 
 
 def digest(data: Data) -> str:
-    """Return 16 hexadecimal digits that stand for what a task object says; keys that hold null do not count.
+    """Return 16 hexadecimal digits that stand for what a task object says.
 
-    They tell changes apart, not forgeries: who can write the file needs none.
+    Order, spelling and keys that hold null do not count. They tell changes apart, not forgeries: who can write the
+    file needs none.
     """
     said = {key: value for key, value in data.items() if value is not None}
     try:
@@ -129,6 +120,54 @@ def digest(data: Data) -> str:
     return f"{zlib.crc32(text):08x}{zlib.adler32(text):08x}"
 
 
+def _records(texts: list[bytes], kept: dict[bytes, Record]) -> tuple[Record, ...]:
+    """Return the records of task objects, many at a time; ValueError or a decoder's error where any may be wrong."""
+    found = list(map(kept.get, texts))
+    new = [text for text, record in zip(texts, found, strict=True) if record is None]
+    made: list[Record] = []
+    shapes: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for start in range(0, len(new), _AT_ONCE):
+        some = new[start : start + _AT_ONCE]
+        objects = list(map(_OBJECT.decode, some))
+        parts = zip(some, map(tuple, objects), heads_of(objects), strict=True)
+        made += [Record(text, shapes.setdefault(keys, keys), *head) for text, keys, head in parts]
+    if any(_brackets(text) > NESTING for text in new if len(text) > 2 * NESTING):
+        raise ValueError("a task that may be nested too deeply")
+    rest = iter(made)
+    records = tuple([record or next(rest) for record in found])
+    if len({record.id for record in records}) < len(records):
+        raise ValueError("an id that is there twice")
+    return records
+
+
+def _records_with_care(
+    raw: bytes, position: int, gaps: list[bytes], texts: list[bytes], kept: dict[bytes, Record]
+) -> tuple[Record, ...]:
+    """Return the records of task objects one by one: slower, but it raises the Flaw that tells what is wrong."""
+    records: dict[str, Record] = {}
+    for gap, text in zip(gaps, texts, strict=True):
+        position += len(gap)
+        try:
+            record = kept.get(text)
+            if record is None:
+                data = jsontext.decode(text)
+                if _brackets(text) > NESTING and depth(data) > NESTING:
+                    raise Wrong("", f"this task is nested more than {NESTING} levels deep")
+                check(data)
+                record = record_of(text, data)
+            if record.id in records:
+                raise Wrong("id", f"a second task has the id {record.id}")
+        except (Wrong, ValueError) as error:
+            raise _located(raw, position, error) from error
+        records[record.id] = record
+        position += len(text)
+    return tuple(records.values())
+
+
+def _brackets(text: bytes) -> int:
+    return text.count(b"[") + text.count(b"{")
+
+
 def _pieces(raw: bytes) -> _Pieces:
     """Take a file apart by lengths; ValueError or a decoder's error wherever that does not work out."""
     start = _after(_SPACE, raw, len(_BOM) if raw.startswith(_BOM) else 0)
@@ -137,15 +176,16 @@ def _pieces(raw: bytes) -> _Pieces:
         start, end = _list_in_object(raw, start)
     position = start + 1
     gaps: list[bytes] = []
-    texts: list[bytes] = []
-    for element in _ELEMENTS.decode(memoryview(raw)[start:end]):
-        text = bytes(element)
+    texts = list(map(bytes, _ELEMENTS.decode(memoryview(raw)[start:end])))
+    gap = b""
+    for text in texts:
         begin = raw.index(b"{", position)
-        gaps.append(raw[position:begin])
-        position = begin + len(text)
-        if raw[begin:position] != text:
+        if not raw.startswith(gap, position) or len(gap) != begin - position:
+            gap = raw[position:begin]
+        if not raw.startswith(text, begin):
             raise ValueError("a task that is no object")
-        texts.append(text)
+        gaps.append(gap)
+        position = begin + len(text)
     return raw[: start + 1], gaps, texts, raw[position:]
 
 

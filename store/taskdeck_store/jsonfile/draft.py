@@ -6,6 +6,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from taskdeck_store import jsontext, machine
+from taskdeck_store.audit import BEGINNING, sealed
 from taskdeck_store.contract import Outcome
 from taskdeck_store.jsonfile.adding import End, end_of
 from taskdeck_store.jsonfile.audit import AuditLog, Batch, Commit, Line, event_of, file_digest
@@ -46,11 +47,11 @@ class Draft:
         gone = sorted(unrecorded - picture.records.keys())
         for task_id in (*gone, *(task_id for task_id in picture.records if task_id in unrecorded)):
             known, record = picture.known.get(task_id), picture.records.get(task_id)
-            line = outside_line(self._next, self._at, task_id, known, record, picture.mapping)
+            line = self._sealed(outside_line(self._next, self._at, task_id, known, record, picture.mapping))
             known = self._take(line)
             if record is not None and line.changes and picture.known:
                 said = picture.mapping.said(record.data())
-                self._tasks[task_id] = task_of(task_id, said, known.said, picture.tasks[task_id].version)
+                self._tasks[task_id] = task_of(task_id, said, known.said, picture.shown(task_id).version)
 
     def carry_out(self, command: Command) -> Outcome:
         """Add a command's event, or say why not."""
@@ -96,6 +97,10 @@ class Draft:
     def _next(self) -> int:
         return self._log.seq + len(self.lines) + 1
 
+    def _sealed(self, line: Line) -> Line:
+        previous = self.lines[-1].hash if self.lines else self._log.head
+        return replace(line, hash=sealed(previous or BEGINNING, line))
+
     def _take(self, line: Line) -> Known:
         self.lines.append(line)
         known = self._known.get(line.task_id) or self._picture.known.get(line.task_id)
@@ -103,7 +108,7 @@ class Draft:
         return self._known[line.task_id]
 
     def _task(self, task_id: str) -> Task | None:
-        return self._tasks.get(task_id) or self._picture.tasks.get(task_id)
+        return self._tasks.get(task_id) or self._picture.find(task_id)
 
     def _event_of(self, operation: str) -> Event | None:
         seq = self._log.seq_of(operation)
@@ -138,20 +143,22 @@ class Draft:
 
     def _moved(self, command: Command, before: Task | None, move: Transition) -> Outcome:
         record = self.write(before, move.task)
-        line = Line(
-            seq=self._next,
-            task_id=command.task_id,
-            at=self._at,
-            actor=command.actor,
-            action=command.action,
-            from_state=move.from_state,
-            to_state=move.to_state,
-            attempts=move.task.attempts,
-            note=command.note,
-            changes=move.changes,
-            group=command.group,
-            operation=command.operation,
-            record=record.digest,
+        line = self._sealed(
+            Line(
+                seq=self._next,
+                task_id=command.task_id,
+                at=self._at,
+                actor=command.actor,
+                action=command.action,
+                from_state=move.from_state,
+                to_state=move.to_state,
+                attempts=move.task.attempts,
+                note=command.note,
+                changes=move.changes,
+                group=command.group,
+                operation=command.operation,
+                record=record.digest,
+            )
         )
         known = self._take(line)
         task = task_of(command.task_id, self._mapping.said(record.data()), known.said, str(line.seq))
@@ -199,11 +206,11 @@ def carried_on(picture: Picture, log: AuditLog, commit: Commit) -> Document:
         found = record.digest if record is not None else None
         if known is None or found == known.record or found != (before.record if before is not None else None):
             continue
-        after = task_of(task_id, known.said, {}, "")
+        after = task_of(task_id, known.said, {})
         if record is None or before is None:
             draft.write(None, after)
         else:
-            draft.write(task_of(task_id, picture.mapping.said(record.data()), before.said, ""), after)
+            draft.write(task_of(task_id, picture.mapping.said(record.data()), before.said), after)
     return draft.document()
 
 

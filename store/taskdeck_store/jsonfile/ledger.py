@@ -29,7 +29,6 @@ from taskdeck_store.contract import Fault, StoreError
 from taskdeck_store.jsonfile.audit import AuditLog, Batch, Commit, DamagedLog, file_digest, log_path, mark
 from taskdeck_store.jsonfile.document import Document, parse
 from taskdeck_store.jsonfile.draft import Draft, carried_on
-from taskdeck_store.jsonfile.fields import Data
 from taskdeck_store.jsonfile.flaws import Flaw, one_line
 from taskdeck_store.jsonfile.picture import Moved, Picture
 from taskdeck_store.jsonfile.replace import Replacement, Signature, signature
@@ -58,7 +57,6 @@ class Ledger:
         self._shown = shown
         self._replacement = Replacement(path)
         self._document = self.picture.document
-        self._fresh: dict[str, Data] = {}
         self._signature: Signature | None = None
         self._racy = True
         self._void = False
@@ -83,10 +81,12 @@ class Ledger:
                 return True
             return batch.after == file_digest(self._document.raw)
 
-        if self._void:
-            self.picture = Picture()
-            self._void = False
-        return self._taken(self._document, self.log.settle(done))
+        if not self._void:
+            return self._taken(self._document, self.log.settle(done))
+        self.picture = Picture()
+        self._void = False
+        self._taken(self._document, self.log.settle(done))
+        return [(task_id, None, self.picture.shown(task_id)) for task_id in self.picture.records]
 
     def settle(self) -> list[Moved]:
         """Look, and carry on what a killed writer has left; only while holding the lock. Otherwise as `look`."""
@@ -140,8 +140,8 @@ class Ledger:
         self.log.close()
 
     def _taken(self, document: Document, commits: list[Commit]) -> list[Moved]:
-        self._document, fresh, self._fresh = document, self._fresh, {}
-        return self.picture.take(document, fresh, commits)
+        self._document = document
+        return self.picture.take(document, commits)
 
     def _read(self, closely: bool) -> None:
         """Read the task file, unless it is as it was; wait a little for one that is in the middle of a write."""
@@ -160,7 +160,7 @@ class Ledger:
                 raise self._bad[1]
             else:
                 try:
-                    self._document, fresh = parse(raw, self._document)
+                    self._document = parse(raw, self._document)
                 except Flaw as flaw:
                     now = time.monotonic()
                     if last is None or last[0] != found:
@@ -172,7 +172,6 @@ class Ledger:
                     self._sign(found)
                     raise self._bad[1] from flaw
                 self._bad = None
-                self._fresh.update(fresh)
             self._sign(found)
             return
 

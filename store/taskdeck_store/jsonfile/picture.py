@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
-from taskdeck_store.jsonfile.audit import Commit
-from taskdeck_store.jsonfile.columns import Columns
+from msgspec.structs import replace
+
+from taskdeck_store.jsonfile.audit import Batch, Commit, file_digest
+from taskdeck_store.jsonfile.columns import Columns, Placed, placed
 from taskdeck_store.jsonfile.document import Document, Record
-from taskdeck_store.jsonfile.fields import Data, task_of
+from taskdeck_store.jsonfile.fields import Data, moment, task_of, task_read
 from taskdeck_store.jsonfile.known import Known, beside, fold, is_found
 from taskdeck_store.jsonfile.mapping import mapping_of
 from taskdeck_store.values import Task
@@ -17,13 +19,15 @@ Moved: TypeAlias = tuple[str, Task | None, Task | None]
 """What became of a task: its id, and the task before and after; None where there is none."""
 
 _NOTHING = Document(b"", b"", (), (), b"")
+_UNSAID = Task(id="", title="")
 
 
 class Picture:
     """The tasks of one look.
 
-    A task is its record in the file, with what only the log knows of it. `drifted` holds the ids of tasks whose record
-    is not what their last event says: someone outside changed them, and that is not on record.
+    A task is its record in the file, with what only the log knows of it; it is made when it is first asked for.
+    `drifted` holds the ids of tasks whose record is not what their last event says: someone outside changed them, and
+    that is not on record.
     """
 
     def __init__(self) -> None:
@@ -31,9 +35,10 @@ class Picture:
         self.mapping = mapping_of(())
         self.records: dict[str, Record] = {}
         self.known: dict[str, Known] = {}
-        self.tasks: dict[str, Task] = {}
-        self.columns = Columns(self.tasks)
+        self.columns = Columns(self._placed, self.shown)
         self.drifted: set[str] = set()
+        self._tasks: dict[str, Task] = {}
+        self._left = ""
         self._lost: dict[str, int] = {}
         self._last: Record | None = None
 
@@ -43,71 +48,106 @@ class Picture:
         last = self.document.records[-1] if self.document.records else self._last
         return last.data() if last is not None else None
 
-    def take(self, document: Document, fresh: Mapping[str, Data], commits: Iterable[Commit]) -> list[Moved]:
+    def find(self, task_id: str) -> Task | None:
+        """Return a task with its version, or None."""
+        return self.shown(task_id) if task_id in self.records else None
+
+    def shown(self, task_id: str) -> Task:
+        """Return a task that is there, with its version."""
+        task = self._tasks.get(task_id) or self._made(self.records[task_id])
+        if not task.version:
+            task = self._tasks[task_id] = replace(task, version=self._version(task_id))
+        return task
+
+    def every(self) -> Iterator[Task]:
+        """Yield all tasks; a version, which takes longest to work out, may be missing."""
+        return (self._tasks.get(record.id) or self._made(record) for record in self.records.values())
+
+    def take(self, document: Document, commits: Sequence[Commit]) -> list[Moved]:
         """Take in a look at the file and newly settled commits; return the tasks that are other than before.
 
-        `fresh` may hold task objects of the document by id, to save reading them again.
+        The first look returns none.
         """
-        touched = self._fold(commits) | self.drifted
+        touched = {line.task_id for commit in commits for line in commit} | self.drifted
+        mapping, records = self.mapping, self.records
         if document is not self.document:
-            touched |= self._open(document)
-        self.drifted = {task_id for task_id in touched if self._has_drifted(task_id)}
+            if document.records:
+                mapping = mapping_of(record.keys for record in document.records)
+            records = {record.id: record for record in document.records}
+            touched |= {task_id for task_id, record in records.items() if self.records.get(task_id) is not record}
+            touched |= self.records.keys() - records.keys()
+            if mapping.title != self.mapping.title:
+                touched |= records.keys()
+        first = self.document is _NOTHING
+        before = {task_id: self.shown(task_id) for task_id in touched if task_id in self.records}
+        if self.document.records:
+            self._last = self.document.records[-1]
+        self.document, self.mapping, self.records = document, mapping, records
+        self._fold(commits)
+        self.drifted = self._drifted(touched)
+        if first:
+            return []
         moved: list[Moved] = []
         for task_id in touched:
-            before, after = self.tasks.get(task_id), self._task(task_id, fresh)
-            if before == after:
+            self._tasks.pop(task_id, None)
+            old, new = before.get(task_id), self.find(task_id)
+            if old == new:
                 continue
-            moved.append((task_id, before, after))
-            if after is not None:
-                self.tasks[task_id] = after
-            else:
-                del self.tasks[task_id]
-                if not self.known or task_id in self.drifted:
-                    self._lost[task_id] = self._lost.get(task_id, 0) + 1
-        self.columns.moved([(before, after) for _, before, after in moved])
+            moved.append((task_id, old, new))
+            if new is None and (not self.known or task_id in self.drifted):
+                self._lost[task_id] = self._lost.get(task_id, 0) + 1
+        self.columns.moved([(old, new) for _, old, new in moved])
         return moved
 
-    def _fold(self, commits: Iterable[Commit]) -> set[str]:
-        touched: set[str] = set()
+    def _fold(self, commits: Sequence[Commit]) -> None:
         for commit in commits:
             for line in commit:
-                touched.add(line.task_id)
                 self._lost.pop(line.task_id, None)
                 known = self.known.get(line.task_id)
                 self.known[line.task_id] = fold(known, line, found=is_found(line, commit[0]))
-        return touched
+            batch = commit[0].batch
+            self._left = batch.after if isinstance(batch, Batch) else ""
 
-    def _open(self, document: Document) -> set[str]:
-        before, title = self.records, self.mapping.title
-        if self.document.records:
-            self._last = self.document.records[-1]
-        self.document = document
-        if document.records:
-            self.mapping = mapping_of(record.keys for record in document.records)
-        self.records = {record.id: record for record in document.records}
-        touched = {task_id for task_id, record in self.records.items() if before.get(task_id) is not record}
-        touched |= before.keys() - self.records.keys()
-        return touched | self.records.keys() if self.mapping.title != title else touched
+    def _drifted(self, touched: set[str]) -> set[str]:
+        # As the last commit left it, the file says of every task what its last event says.
+        if not self.known or file_digest(self.document.raw) == self._left:
+            return set()
+        return {task_id for task_id in touched if self._has_drifted(task_id)}
 
     def _has_drifted(self, task_id: str) -> bool:
-        if not self.known:
-            return False
         known, record = self.known.get(task_id), self.records.get(task_id)
         return (known.record if known is not None else None) != (record.digest if record is not None else None)
 
-    def _task(self, task_id: str, fresh: Mapping[str, Data]) -> Task | None:
-        record, known = self.records.get(task_id), self.known.get(task_id)
-        if record is None:
-            return None
-        data = fresh.get(task_id) or record.data()
-        aside: Data = {}
-        if known is not None and known.record is not None:
-            aside = beside(known, data, self.mapping) if task_id in self.drifted else known.said
-        return task_of(task_id, self.mapping.said(data), aside, self._version(record, known))
+    def _made(self, record: Record) -> Task:
+        known = self.known.get(record.id)
+        aside: Data = known.said if known is not None else {}
+        drifted = record.id in self.drifted
+        task = None if drifted else task_read(record.text, record.keys, aside)
+        if task is None:
+            data = record.data()
+            if known is not None and drifted:
+                aside = beside(known, data, self.mapping)
+            task = task_of(record.id, self.mapping.said(data), aside)
+        self._tasks[record.id] = task
+        return task
 
-    def _version(self, record: Record, known: Known | None) -> str:
+    def _placed(self) -> Iterator[Placed]:
+        """Yield where each task stands: what `placed` says of it, without making it."""
+        for record in self.records.values():
+            if record.id in self.drifted:
+                yield placed(self.shown(record.id))
+                continue
+            priority, since = record.priority, record.since or ""
+            known = self.known.get(record.id)
+            if known is not None:
+                since = max(since, moment(known.said.get("state_since")) or "")
+                if "priority" not in record.keys:
+                    priority = known.said.get("priority")
+            yield record.state, (_UNSAID.priority if priority is None else priority, since, record.id)
+
+    def _version(self, task_id: str) -> str:
         """Return the number of the task's last event and, unless the file is as that left it, what it says instead."""
+        known, lost = self.known.get(task_id), self._lost.get(task_id)
         seq = known.seq if known is not None else 0
-        drift = "" if known is not None and known.record == record.digest else f"+{record.digest}"
-        lost = self._lost.get(record.id)
+        drift = f"+{self.records[task_id].digest}" if not self.known or task_id in self.drifted else ""
         return f"{seq}{drift}" + (f"~{lost}" if lost else "")

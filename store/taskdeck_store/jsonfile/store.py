@@ -13,7 +13,7 @@ from pathlib import Path
 from taskdeck_store import clock
 from taskdeck_store.contract import Changes, Fault, Key, Order, Outcome, Stop, StoreError, Tally, Window
 from taskdeck_store.jsonfile.audit import event_of, log_path
-from taskdeck_store.jsonfile.columns import Columns
+from taskdeck_store.jsonfile.columns import Columns, placed
 from taskdeck_store.jsonfile.draft import Draft
 from taskdeck_store.jsonfile.feed import Feed
 from taskdeck_store.jsonfile.flaws import one_line
@@ -141,7 +141,7 @@ class JsonStore:
     def get(self, task_id: str) -> Task | None:
         """Return a task, or None."""
         with self.reading():
-            return self._ledger.picture.tasks.get(task_id)
+            return self._ledger.picture.find(task_id)
 
     def tasks(self, query: Query = EVERYTHING, *, limit: int | None = None) -> Sequence[Task]:
         """Return whole tasks; see the contract."""
@@ -210,9 +210,7 @@ class JsonStore:
         if unsettled and not self.read_only and time.monotonic() >= self._record_after:
             self._record()
         if self._noticed:
-            changed = [
-                (task_id, before, ledger.picture.tasks.get(task_id)) for task_id, before in self._noticed.items()
-            ]
+            changed = [(task_id, before, ledger.picture.find(task_id)) for task_id, before in self._noticed.items()]
             recorded = self.audited
             self._feed.tell([one for one in changed if not recorded or one[0] in ledger.picture.drifted], self._now())
             self._noticed.clear()
@@ -240,8 +238,8 @@ class JsonStore:
         ages = any(isinstance(term, NumberTerm) and term.field is Field.AGE for term in query.terms)
         key = (picture.columns, self._looks, query, self._moment if ages else None)
         if self._filtered is None or self._filtered[0] != key:
-            found = {task.id: task for task in picture.tasks.values() if matches(query, task, self._moment)}
-            self._filtered = key, Columns(found)
+            found = [placed(task) for task in picture.every() if matches(query, task, self._moment)]
+            self._filtered = key, Columns(lambda: found, picture.shown)
         return self._filtered[1]
 
     def _drafted(self, commands: Sequence[Command], whole: bool) -> tuple[tuple[Outcome, ...], Draft]:
@@ -265,15 +263,15 @@ class JsonStore:
         command = outcome.command
         if self._ledger.log.seq_of(command.operation) is not None:
             return outcome
-        task = self._ledger.picture.tasks.get(command.task_id)
+        task = self._ledger.picture.find(command.task_id)
         return Outcome(command=command, task=task, refusal=outcome.refusal)
 
     def _all_refused(self, commands: Sequence[Command]) -> tuple[Outcome, ...]:
         why = "was opened read-only" if self._asked_read_only else "cannot be written to (file, folder or file system)"
         refusal = Refusal(code=Code.READ_ONLY, message=one_line(f"{self.address} {why}; nothing was changed"))
         with self.reading():
-            tasks = self._ledger.picture.tasks
-            return tuple(Outcome(command=one, task=tasks.get(one.task_id), refusal=refusal) for one in commands)
+            find = self._ledger.picture.find
+            return tuple(Outcome(command=one, task=find(one.task_id), refusal=refusal) for one in commands)
 
 
 @contextmanager

@@ -23,9 +23,9 @@ _SHOWN_TABLES = 6
 class Opened:
     """A connection to the file at a path, ready for use, and what is known of that file.
 
-    `real` is its path without symbolic links. `writable` is False when this program may not write to it. `serial` is
-    the last event's seq when it was opened. A cursor begins with `cursor_prefix`, which no other file has. Waits for
-    another program's lock are bounded by `patience`, in seconds. An older layout is brought up to date if `migrates`.
+    `real` is its path without symbolic links. `writable` is False when this program may not write to it. `sight` is
+    what it held when it was opened. Waits for another program's lock are bounded by `patience`, in seconds. An older
+    layout is brought up to date if `migrates`.
     """
 
     def __init__(self, path: Path, *, patience: float, migrates: bool) -> None:
@@ -114,9 +114,7 @@ class Opened:
             where.prepare(connection)
             self._recognise(connection)
             self.writable = not self._frozen and not connection.readonly("main")
-            self.serial = last_seq(connection)
-            store = fetch(connection, "SELECT store FROM identity")[0][0]
-            self.cursor_prefix = f"{store}.{self.identity[1]}:"
+            self.sight = sight(connection)
             self._logs_ahead = connection.pragma("journal_mode") == "wal"
         except BaseException:
             connection.close(True)
@@ -135,10 +133,12 @@ class Opened:
             message = f"{self._path} was made by a newer Taskdeck ({versions}); update with: pip install -U taskdeck"
             raise StoreError(Fault.NEWER, message)
         if layout < len(schema.MIGRATIONS):
-            self._migrate(connection)
+            self._migrate(connection, layout)
 
-    def _migrate(self, connection: apsw.Connection) -> None:
+    def _migrate(self, connection: apsw.Connection, layout: int) -> None:
         if not self._migrates or connection.readonly("main"):
+            if layout >= schema.READABLE:
+                return
             message = f"{self._path} has an older layout; open it once for writing, to bring it up to date"
             raise StoreError(Fault.READ_ONLY, message)
         connection.execute("BEGIN IMMEDIATE")
@@ -180,9 +180,13 @@ def gone(path: Path) -> StoreError:
     return StoreError(Fault.MISSING, f"{path} was deleted or moved away; put it back, or: taskdeck init {path}")
 
 
-def last_seq(connection: apsw.Connection) -> int:
-    """Return the seq of the last event, 0 when there is none."""
-    return int(fetch(connection, "SELECT max(seq) FROM events")[0][0] or 0)
+def sight(connection: apsw.Connection) -> tuple[str, int]:
+    """Return which store this is, and the seq of its last event, 0 when there is none.
+
+    A store that was restored is another one, though its file is the same.
+    """
+    store, seq = fetch(connection, "SELECT (SELECT store FROM identity), max(seq) FROM events")[0]
+    return str(store), int(seq or 0)
 
 
 def create(path: Path) -> None:

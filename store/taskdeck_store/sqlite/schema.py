@@ -85,15 +85,25 @@ def _tables() -> str:
         """
 
 
-MIGRATIONS: tuple[str, ...] = (";\n".join([_tables(), *triggers.ddl()]),)
-"""The n-th makes layout n + 1 from layout n; layout 0 is an empty database."""
+MIGRATIONS: tuple[str, ...] = (
+    _tables(),
+    "CREATE INDEX events_unsealed ON events (seq) WHERE hash IS NULL",
+)
+"""The n-th makes the tables of layout n + 1 from those of layout n; layout 0 is an empty database."""
+
+READABLE = 1
+"""The oldest layout that can be read without bringing it up to date."""
 
 
 def migrate(connection: Connection) -> None:
-    """Bring a database to the newest layout, inside the transaction of the caller."""
+    """Bring a database to the newest layout and its rules, inside the transaction of the caller."""
     for number in range(layout(connection), len(MIGRATIONS)):
         connection.execute(MIGRATIONS[number])
         connection.execute(f"PRAGMA user_version = {number + 1}")
+    for trigger in triggers.ddl():
+        name = trigger.split()[2]
+        connection.execute(f"DROP TRIGGER IF EXISTS {name}")
+        connection.execute(trigger)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 

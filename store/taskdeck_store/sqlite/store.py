@@ -94,7 +94,8 @@ class SqliteStore:
     def reading(self, *, latest: bool = True) -> Iterator[None]:
         """Make all reads inside see one commit; see the contract. Without `latest`, a lost file is still read."""
         if self._reading:
-            yield
+            with explained(self._path, "read"):
+                yield
             return
         connection = self._current(latest=latest).connection
         with explained(self._path, "read"):
@@ -146,10 +147,9 @@ class SqliteStore:
     def changes(self, cursor: str | None = None, *, limit: int = 2_000) -> Changes:
         """Return what was committed since a cursor; see the contract."""
         with self.reading():
-            latest = opening.last_seq(self._connection)
-            prefix = self._current(latest=False).cursor_prefix
+            store, latest = self._read = opening.sight(self._connection)
+            prefix = f"{store}.{self._file[1]}:"
             now = f"{prefix}{latest}"
-            self._read_up_to = latest
             if cursor is None or cursor == now:
                 return Changes(cursor=now)
             seen = cursor.removeprefix(prefix)
@@ -165,7 +165,7 @@ class SqliteStore:
         if self._waiter is None:
             from taskdeck_store.sqlite.waiting import Waiter
 
-            self._waiter = Waiter(self._path, self._file, lambda: self._read_up_to)
+            self._waiter = Waiter(self._path, self._file, lambda: self._read)
         return self._waiter.wait(timeout, stop)
 
     def close(self) -> None:
@@ -197,7 +197,7 @@ class SqliteStore:
         opened = Opened(self._path, patience=_READ_PATIENCE, migrates=not self._asked_read_only)
         self._opened = opened
         self._file = opened.identity
-        self._read_up_to = opened.serial
+        self._read = opened.sight
         self._lock = WriteLock(opened.real.with_name(opened.real.name + SUFFIX), like=opened.real)
         return opened
 

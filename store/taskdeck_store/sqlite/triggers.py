@@ -53,6 +53,11 @@ def _insert_refused() -> str:
 
 
 def _update_refused() -> str:
+    legal = [
+        f"OLD.state = {_text(before)} AND NEW.state IN "
+        f"({', '.join(_text(after) for after in State if machine.action_between(before, after) is not None)})"
+        for before in State
+    ]
     illegal = [
         f"WHEN OLD.state = {_text(before)} AND NEW.state = {_text(after)} THEN "
         + _refuse(machine.why_no_move(before, after))
@@ -61,7 +66,7 @@ def _update_refused() -> str:
     ]
     return f"""
         CREATE TRIGGER tasks_update_refused BEFORE UPDATE OF id, state ON tasks
-        WHEN NEW.state <> OLD.state OR NEW.id IS NOT OLD.id BEGIN
+        WHEN NEW.id IS NOT OLD.id OR NOT ({" OR ".join(legal)}) BEGIN
           SELECT CASE
             WHEN NEW.id IS NOT OLD.id THEN {_refuse("a task keeps its id; add a new task instead")}
             WHEN {_unknown()} THEN {_refuse(_no_such_state())}
@@ -124,8 +129,8 @@ def _counted() -> Iterator[str]:
         END"""
     yield """
         CREATE TRIGGER tasks_moved_counted AFTER UPDATE OF state ON tasks WHEN NEW.state <> OLD.state BEGIN
-          UPDATE counts SET count = count + CASE state WHEN NEW.state THEN 1 ELSE -1 END
-          WHERE state IN (OLD.state, NEW.state);
+          UPDATE counts SET count = count - 1 WHERE state = OLD.state;
+          UPDATE counts SET count = count + 1 WHERE state = NEW.state;
         END"""
 
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from taskdeck_store.contract import Stop, StoreError
 from taskdeck_store.sqlite.faults import explained
-from taskdeck_store.sqlite.opening import Opened, last_seq, mark
+from taskdeck_store.sqlite.opening import Opened, mark, sight
 from taskdeck_store.watch import FolderWatch
 
 _PATIENCE = 0.05
@@ -19,22 +19,22 @@ _LOOK = 0.25
 _AFTER_WAKE = 0.04
 _NAP = 0.002
 
-_Sight: TypeAlias = tuple[tuple[int, int] | None, int | None]
-"""Which file is there (None: none), and the seq of its last event (None: it cannot be read)."""
+_Sight: TypeAlias = tuple[tuple[int, int] | None, tuple[str, int] | None]
+"""Which file is there (None: none), and which store in it, with the seq of its last event (None: it cannot be read)."""
 
 
 class Waiter:
     """Waits for changes that its owner has not read yet.
 
-    `file` is the identity of the file its owner opened, `read_up_to` tells the last seq that the owner has. One thread
-    waits at a time; `close` may be called from another.
+    `file` is the identity of the file its owner opened, `read` tells which store the owner has read in it, up to which
+    seq. One thread waits at a time; `close` may be called from another.
     """
 
-    def __init__(self, path: Path, file: tuple[int, int], read_up_to: Callable[[], int]) -> None:
+    def __init__(self, path: Path, file: tuple[int, int], read: Callable[[], tuple[str, int]]) -> None:
         self._path = path
-        self._read_up_to = read_up_to
+        self._read = read
         self._opened: Opened | None = None
-        self._told: _Sight = (file, read_up_to())
+        self._told: _Sight = (file, read())
         self._watch = FolderWatch(path)
         self._closed = threading.Event()
         self._busy = threading.Lock()
@@ -72,17 +72,19 @@ class Waiter:
         return True
 
     def _is_new(self) -> bool:
-        file, seq = _identity(self._path), self._last_seq()
-        told_file, told_seq = self._told
-        if seq is None or told_seq is None:
-            is_new = file != told_file or seq is not told_seq
+        file, found = _identity(self._path), self._found()
+        told_file, told = self._told
+        if found is None or told is None:
+            is_new = file != told_file or found is not told
         else:
-            is_new = file != told_file or seq > max(told_seq, self._read_up_to()) or seq < told_seq
+            read = self._read()
+            is_read = found[0] == read[0] and told[1] < found[1] <= read[1]
+            is_new = file != told_file or (found != told and not is_read)
         if is_new:
-            self._told = (file, seq)
+            self._told = (file, found)
         return is_new
 
-    def _last_seq(self) -> int | None:
+    def _found(self) -> tuple[str, int] | None:
         try:
             if self._opened is not None and not self._opened.is_current():
                 self._opened.close()
@@ -90,7 +92,7 @@ class Waiter:
             if self._opened is None:
                 self._opened = Opened(self._path, patience=_PATIENCE, migrates=False)
             with explained(self._path, "read"):
-                return last_seq(self._opened.connection)
+                return sight(self._opened.connection)
         except StoreError:
             return None
 

@@ -10,10 +10,11 @@ import apsw
 from msgspec.structs import replace
 
 from taskdeck_store import jsontext, machine
+from taskdeck_store.audit import BEGINNING, sealed
 from taskdeck_store.clock import Clock
 from taskdeck_store.contract import Outcome
 from taskdeck_store.machine import Code, Command, Refusal, Transition, transition
-from taskdeck_store.sqlite import reads, rows
+from taskdeck_store.sqlite import reads, rows, sealing
 from taskdeck_store.sqlite.faults import one_line
 from taskdeck_store.sqlite.rows import fetch
 from taskdeck_store.values import Action, Event, Json, Task, Time
@@ -21,9 +22,10 @@ from taskdeck_store.values import Action, Event, Json, Task, Time
 if TYPE_CHECKING:
     from apsw import Connection
 
-_BEFORE = """SELECT (SELECT seq FROM events WHERE operation = ?),
-    (SELECT at FROM events WHERE seq = (SELECT max(seq) FROM events))"""
-"""The event of an operation that was done before, and the time of the last event."""
+_LAST = "(SELECT {} FROM events WHERE seq = (SELECT max(seq) FROM events))"
+_BEFORE = f"""SELECT (SELECT seq FROM events WHERE operation = ?),
+    {_LAST.format("seq")}, {_LAST.format("at")}, {_LAST.format("hash")}"""
+"""The event of an operation that was done before, and the last event."""
 _BEFORE_WITH_TASK = f"{_BEFORE}, {rows.TASK} FROM tasks WHERE id = ?"
 _EVENT_COLUMNS = (
     "task_id",
@@ -36,6 +38,7 @@ _EVENT_COLUMNS = (
     "note",
     "changes",
     '"group"',
+    "hash",
     "operation",
 )
 _INSERT_EVENT = f"""
@@ -64,6 +67,7 @@ def transact(
     `refused` holds, by a command's number, what an earlier try found. Raises Unheld.
     """
     at = now()
+    sealing.backlog(connection)
     return [
         _refused(connection, command, refused[number])
         if number in refused
@@ -88,7 +92,9 @@ def _outcome(connection: Connection, command: Command, number: int, at: Time) ->
     if isinstance(held, Refusal):
         return _refused(connection, command, held)
     found = fetch(connection, _BEFORE_WITH_TASK, (command.operation, command.task_id))
-    done_by, last_at, *columns = found[0] if found else fetch(connection, _BEFORE, (command.operation,))[0]
+    if not found:
+        found = fetch(connection, _BEFORE, (command.operation,))
+    done_by, last_seq, last_at, last_hash, *columns = found[0]
     if done_by is not None:
         (event,) = reads.events(connection, None, done_by - 1, 1, False)
         return Outcome(command=command, task=reads.task(connection, event.task_id), event=event, repeated=True)
@@ -101,30 +107,24 @@ def _outcome(connection: Connection, command: Command, number: int, at: Time) ->
         move = transition(task, held, at)
         if isinstance(move, Refusal):
             return Outcome(command=command, task=task, refusal=move)
-        return _moved(connection, command, task, move, at)
+        return _moved(connection, command, task, move, at, (last_seq or 0, last_hash if last_seq else BEGINNING))
     except (apsw.ConstraintError, ValueError, RecursionError) as error:
         # What got so far and fails here is nested too deeply, for Python or for SQLite.
         message = f"cannot {command.action} {command.task_id}: {one_line(error)}"
         raise Unheld(number, Refusal(code=Code.INVALID, message=message)) from error
 
 
-def _moved(connection: Connection, command: Command, before: Task | None, move: Transition, at: Time) -> Outcome:
-    values = (
-        command.task_id,
-        at,
-        command.actor,
-        command.action,
-        move.from_state,
-        move.to_state,
-        move.task.attempts,
-        command.note,
-        jsontext.encode(move.changes),
-        command.group,
-        command.operation,
-    )
-    connection.execute(_INSERT_EVENT, values)
+def _moved(
+    connection: Connection,
+    command: Command,
+    before: Task | None,
+    move: Transition,
+    at: Time,
+    last: tuple[int, str | None],
+) -> Outcome:
+    seq, previous = last
     event = Event(
-        seq=connection.last_insert_rowid(),
+        seq=seq + 1,
         task_id=command.task_id,
         at=at,
         actor=command.actor,
@@ -136,6 +136,23 @@ def _moved(connection: Connection, command: Command, before: Task | None, move: 
         changes=move.changes,
         group=command.group,
     )
+    if previous is not None:
+        event = replace(event, hash=sealed(previous, event))
+    values = [
+        event.task_id,
+        event.at,
+        event.actor,
+        event.action,
+        event.from_state,
+        event.to_state,
+        event.attempts,
+        event.note,
+        jsontext.encode(event.changes),
+        event.group,
+        event.hash,
+        command.operation,
+    ]
+    connection.execute(_INSERT_EVENT, values)
     task = replace(move.task, version=str(event.seq))
     if before is None:
         connection.execute(_INSERT_TASK, [rows.column(name, task) for name in rows.TASK_COLUMNS])

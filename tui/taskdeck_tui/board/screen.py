@@ -1,4 +1,4 @@
-"""The board's screen: takes looks from the reader, keeps cursor and selection on their tasks, and opens the pages."""
+"""The board's screen: takes looks from the reader and keys from the operator, and has every part of it follow."""
 
 from __future__ import annotations
 
@@ -15,37 +15,33 @@ from textual.message import Message
 from textual.screen import Screen
 
 from taskdeck_store import jsontext
+from taskdeck_store.cards import card_of
 from taskdeck_store.clock import Clock, to_seconds
-from taskdeck_store.contract import Order
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.values import Card, Event, Task
 from taskdeck_tui.acting import Acting
+from taskdeck_tui.board.filtering import Filtering
 from taskdeck_tui.board.selecting import Selecting
+from taskdeck_tui.board.standing import Standing
 from taskdeck_tui.board.widget import Board
-from taskdeck_tui.feed import News, Reader, Trouble
-from taskdeck_tui.header import HeaderFacts, HeaderLine, Mode
+from taskdeck_tui.checking import Checked
+from taskdeck_tui.feed import News, Reader
+from taskdeck_tui.header import HeaderFacts, HeaderLine
 from taskdeck_tui.hints import HintLine
 from taskdeck_tui.keys import BY_ID, bindings
-from taskdeck_tui.model import reads
-from taskdeck_tui.model.look import NATURAL, STATES, Jump, Look
+from taskdeck_tui.model import orders, reads
+from taskdeck_tui.model.look import Jump, Look
 from taskdeck_tui.model.throughput import Throughput, sparkline
 from taskdeck_tui.model.view import Departure, View, settle, wanted
 from taskdeck_tui.outlet import Outlet
 from taskdeck_tui.pages import Pages
 from taskdeck_tui.safe import safe
 from taskdeck_tui.status import StatusLine, Tone
+from taskdeck_tui.telling import departures_told
 from taskdeck_tui.writer import Committed, Writer
 
 if TYPE_CHECKING:
     from taskdeck_tui.screens.filter import FilterBar
-
-ORDERS: dict[str, tuple[Order, ...]] = {
-    "natural": tuple(NATURAL[state] for state in STATES),
-    "priority": (Order.PRIORITY,) * len(STATES),
-    "oldest": (Order.OLDEST,) * len(STATES),
-    "newest": (Order.NEWEST,) * len(STATES),
-}
-"""The orders of the board by name; natural: what is next first in the queues, what is latest first at the ends."""
 
 
 class BoardScreen(Screen[None]):
@@ -88,28 +84,23 @@ class BoardScreen(Screen[None]):
         self._reader = reader
         self._writer = writer
         self._outlet = outlet
-        self._read_only = read_only
         self._now = now
-        self._order = order if order in ORDERS else "natural"
+        self._order = orders.known(order)
         self._problems = problems
         self._totals = 0
-        self._facts = HeaderFacts(store=_short(address), kind=kind, mode=Mode.READ_ONLY if read_only else Mode.LIVE)
-        self._header = HeaderLine(self._facts)
-        self._board = Board(_ordered(View(), self._order), self, lines=lines, now=to_seconds(now()))
         self._status = StatusLine()
+        self._standing = Standing(reader, read_only=read_only, tell=self._tell, trouble=self._tell_trouble)
+        self._facts = HeaderFacts(store=_short(address), kind=kind, mode=self._standing.mode)
+        self._header = HeaderLine(self._facts)
+        self._board = Board(orders.ordered(View(), self._order), self, lines=lines, now=to_seconds(now()))
         self._hints = HintLine(id="hints")
         self._choice = Selecting(reader, changed=self._mark, tell=self._tell, refuse=self._refuse)
         self._throughput = Throughput()
-        self._kept_query = EVERYTHING
-        self._frozen = False
-        self._newer = False
-        self._trouble: Trouble | None = None
-        self._trouble_told = ""
+        self._filtering = Filtering(self, reader, me=actor, show=self.apply_query)
         self._serial = 0
         self._acting = Acting(
             self, reader, writer, read_only=read_only, actor=actor, now=now, tell=self._tell, marked=self._mark
         )
-
         self.pages = Pages(
             self, reader, self._acting, read_only=read_only, now=now, follow=self._want, refuse=self._refuse
         )
@@ -134,6 +125,7 @@ class BoardScreen(Screen[None]):
     def on_mount(self) -> None:
         """Take the first look, which was read while Textual was loading, and begin to wait for changes."""
         self._reader.ready = lambda: self._take(self._reader.take())
+        self._reader.checked = self._take_check
         self._writer.done = self._committed
         self._outlet.open(lambda run: self.post_message(self.Handed(run)))
         self._take(self._reader.take())
@@ -157,7 +149,7 @@ class BoardScreen(Screen[None]):
         """Run what another thread wants run here."""
         message.run()
 
-    def on_board_moved(self) -> None:
+    def moved(self) -> None:
         """Keep the place, the range and the hints with the cursor."""
         self._tell_where()
         self._choice.extend(self._view)
@@ -198,14 +190,7 @@ class BoardScreen(Screen[None]):
 
     async def action_filter(self) -> None:
         """Type a filter; the board follows while it is typed."""
-        from taskdeck_tui.screens.filter import FilterBar
-
-        if self.query(FilterBar):
-            return
-        self._kept_query = self._view.query
-        bar = FilterBar(self._view.query.text, me=self._acting.actor)
-        await self.mount(bar, before=self._status)
-        self._reader.ask(reads.vocabulary, bar.know)
+        await self._filtering.open(self._view.query, above=self._status)
 
     def on_filter_bar_changed(self, message: FilterBar.Changed) -> None:
         """Show what matches by now."""
@@ -213,18 +198,12 @@ class BoardScreen(Screen[None]):
 
     async def on_filter_bar_submitted(self, message: FilterBar.Submitted) -> None:
         """Keep the filter."""
-        self.apply_query(message.query)
-        await self._end_filter()
+        await self._filtering.keep(message.query)
+        self._board.focus()
 
     async def on_filter_bar_cancelled(self) -> None:
         """Go back to the filter that was."""
-        self.apply_query(self._kept_query)
-        await self._end_filter()
-
-    async def _end_filter(self) -> None:
-        from taskdeck_tui.screens.filter import FilterBar
-
-        await self.query(FilterBar).remove()
+        await self._filtering.call_off()
         self._board.focus()
 
     def action_log(self) -> None:
@@ -237,9 +216,7 @@ class BoardScreen(Screen[None]):
 
     def filter_by(self, text: str) -> None:
         """Show only what matches a filter, as its text has it."""
-        from taskdeck_store.query.parse import parse
-
-        self.apply_query(parse(text, me=self._acting.actor))
+        self.apply_query(self._filtering.parsed(text))
 
     def apply_query(self, query: Query) -> None:
         """Show only the tasks that match."""
@@ -253,10 +230,7 @@ class BoardScreen(Screen[None]):
 
     def action_freeze(self) -> None:
         """Hold the board still, or let it go on."""
-        self._frozen = not self._frozen
-        self._newer = False
-        self._reader.freeze(self._frozen)
-        self._tell("frozen: the board holds still; p goes on" if self._frozen else "live again")
+        self._standing.freeze()
         self._tell_header()
 
     def action_refresh(self) -> None:
@@ -266,9 +240,8 @@ class BoardScreen(Screen[None]):
 
     def action_order(self) -> None:
         """Sort the columns in the next order."""
-        names = list(ORDERS)
-        self._order = names[(names.index(self._order) + 1) % len(names)]
-        self._leave(_ordered(self._view, self._order))
+        self._order = orders.after(self._order)
+        self._leave(orders.ordered(self._view, self._order))
         self._tell(f"sorted by {self._order} order")
         self.post_message(self.Rearranged())
 
@@ -333,13 +306,15 @@ class BoardScreen(Screen[None]):
         return self._board.view
 
     def _leave(self, view: View) -> None:
-        """Have other cards read; until they are there, no task is under the cursor."""
+        """Have other cards read; until they are there, no task is under the cursor, and no range follows it."""
+        self._choice.when_known(self._choice.end_range)
         self._board.view = replace(view, held=None)
         self._want(Jump(view.focus, 0))
 
     def _committed(self, committed: Committed) -> None:
         applied = [outcome.command.task_id for outcome in committed.outcomes if outcome.refusal is None]
         self._choice.drop(applied)
+        self._choice.told(card_of(outcome.task) for outcome in committed.outcomes if outcome.task is not None)
         self._acting.committed(committed)
 
     def _take(self, news: News | None) -> None:
@@ -347,21 +322,22 @@ class BoardScreen(Screen[None]):
             return
         if news.look is not None:
             self._settle(news.look)
-        self._newer = self._frozen and (self._newer or news.newer)
-        self._set_trouble(news.trouble)
+        self._standing.take(news)
         self._tell_header()
 
     def _settle(self, look: Look) -> None:
         self._totals = sum(tally.count for tally in look.totals.values())
         self._throughput.count(look.changes)
-        if look.wanted.query != self._view.query or look.wanted.orders != _orders(self._view):
+        before = self._view
+        if look.wanted.query != before.query or look.wanted.orders != tuple(each.order for each in before.columns):
             return
-        view, departure = settle(self._view, look)
-        self._choice.seen(card for column in view.columns for card in column.cards)
-        if departure is not None:
-            self._tell_departure(departure, look)
+        view, departure = settle(before, look)
+        self._choice.seen(view)
+        self._tell_departures(departure, look)
         self._board.tick(to_seconds(self._now()))
         self._board.show(view)
+        if look.wanted.jump is not None or before.held is None:
+            self._choice.extend(view)
         if look.wanted.jump is not None:
             self._board.arrive()
         self._mark()
@@ -375,51 +351,43 @@ class BoardScreen(Screen[None]):
         if fresh:
             self._reader.refresh()
 
-    def _set_trouble(self, trouble: Trouble | None) -> None:
-        if trouble == self._trouble:
-            return
-        if trouble is None and self._trouble is not None:
-            self._tell("the store is back", Tone.DONE)
-        self._trouble = trouble
-        since = f" · last good look {trouble.last_good[11:19]}Z" if trouble and trouble.last_good else ""
-        self._trouble_told = f"{trouble.message}{since}" if trouble else ""
-        self._status.trouble(self._trouble_told)
-        self._tell_trouble()
-
-    def _tell_trouble(self) -> None:
-        """Say on the page in front what is wrong, as long as it is: the page hides the line below the board."""
-        if self._trouble_told:
-            self.pages.tell(self._trouble_told, refused=True)
+    def _tell_trouble(self, trouble: str) -> None:
+        self._status.trouble(trouble)
+        self.pages.trouble(trouble)
 
     def _tell(self, text: str, tone: Tone = Tone.TOLD) -> None:
         self._status.notice(text, tone)
         self.pages.tell(text, refused=tone is Tone.REFUSED)
 
+    def _take_check(self, checked: Checked) -> None:
+        self._standing.check(checked)
+        self._tell_header()
+
     def _refuse(self, text: str) -> None:
         self._tell(text, Tone.REFUSED)
 
-    def _tell_departure(self, departure: Departure, look: Look) -> None:
-        card = departure.card
-        last = next((change for change in reversed(look.changes) if change.task_id == card.id), None)
-        if last is None or last.actor == self._acting.actor:
-            return
-        where = f"moved to {last.to_state.replace('_', ' ')}" if last.to_state else "was removed"
-        self._tell(f"{card.id} {where} by {last.actor}")
+    def _tell_departures(self, departure: Departure | None, look: Look) -> None:
+        held = departure.card.id if departure is not None else None
+        left = departures_told(
+            look.changes, held=held, selected=self._choice.selection.cards.keys(), me=self._acting.actor
+        )
+        if left:
+            self._tell(left)
 
     def _tell_header(self) -> None:
         now = to_seconds(self._now())
-        lost = self._trouble is not None
-        mode = Mode.LOST if lost else Mode.FROZEN if self._frozen else Mode.READ_ONLY if self._read_only else Mode.LIVE
         self._facts = replace(
             self._facts,
-            mode=mode,
-            newer=self._newer,
+            mode=self._standing.mode,
+            newer=self._standing.newer,
             total=self._totals,
             shown=sum(column.tally.count for column in self._view.columns),
             selected=len(self._choice.selection.cards),
             query=self._view.query.text,
             spark=sparkline(self._throughput.counts(now)),
             rate=self._throughput.a_minute(now),
+            badge=self._standing.badge,
+            alarm=self._standing.alarm,
         )
         self._header.tell(self._facts)
 
@@ -437,24 +405,14 @@ class BoardScreen(Screen[None]):
         self._hints.refresh_hints()
 
     def _tick(self) -> None:
-        if not self._frozen:
+        if not self._standing.frozen:
             self._board.tick(to_seconds(self._now()))
             self.pages.tick()
         self._tell_header()
-        self._tell_trouble()
 
     def _throughput_begins(self, events: Sequence[Event]) -> None:
         self._throughput.count(events)
         self._tell_header()
-
-
-def _ordered(view: View, name: str) -> View:
-    pairs = zip(view.columns, ORDERS[name], strict=True)
-    return replace(view, columns=tuple(replace(column, order=order) for column, order in pairs))
-
-
-def _orders(view: View) -> tuple[Order, ...]:
-    return tuple(column.order for column in view.columns)
 
 
 def _short(address: str) -> str:

@@ -34,7 +34,7 @@ _PATIENCE = 0.5
 
 
 class Actor(Protocol):
-    """Who acts on the tasks: asked in the same breath as the key, so that no move of the cursor comes between."""
+    """Who acts on the tasks: called in the same breath as the key, so that no other key comes between."""
 
     def legal(self) -> frozenset[str]:
         """Return the names of the actions that would do something to the selection, or the task under the cursor."""
@@ -42,9 +42,12 @@ class Actor(Protocol):
     def act(self, name: str) -> None:
         """Do what the key of this name means."""
 
+    def moved(self) -> None:
+        """Take note that the operator moved the cursor, or scrolled."""
+
 
 class Board(Widget, can_focus=True):
-    """Five columns of cards. `show` gives it a view; it tells of moves by messages."""
+    """Five columns of cards. `show` gives it a view."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"board--{name}" for name in (*INKS, *GROUNDS, *(hue(state) for state in State))
@@ -55,9 +58,6 @@ class Board(Widget, can_focus=True):
         if BY_ID[binding.id or ""].group == "Move" or binding.action.startswith(("act(", "step"))
     ]
     ALLOW_SELECT = False
-
-    class Moved(Message):
-        """The cursor or what is scrolled where has changed."""
 
     class Opened(Message):
         """The card under the cursor was asked for with the mouse."""
@@ -85,15 +85,12 @@ class Board(Widget, can_focus=True):
 
     def show(self, view: View) -> None:
         """Draw what differs between this view and the one on screen."""
-        moved = (view.focus, view.row, view.held) != (self.view.focus, self.view.row, self.view.held)
         if view.focus != self.view.focus:
             self.view = view
             self._lay_out()
         else:
             self.view = view
             self._draw_changed()
-        if moved:
-            self.post_message(self.Moved())
         if not covered(view):
             self.post_message(self.Uncovered())
 
@@ -128,19 +125,19 @@ class Board(Widget, can_focus=True):
 
     def action_cursor_down(self) -> None:
         """Go to the next card."""
-        self.show(move(self.view, 1))
+        self._steer(move(self.view, 1))
 
     def action_cursor_up(self) -> None:
         """Go to the card above."""
-        self.show(move(self.view, -1))
+        self._steer(move(self.view, -1))
 
     def action_cursor_left(self) -> None:
         """Go to the column to the left."""
-        self.show(sidle(self.view, -1))
+        self._steer(sidle(self.view, -1))
 
     def action_cursor_right(self) -> None:
         """Go to the column to the right."""
-        self.show(sidle(self.view, 1))
+        self._steer(sidle(self.view, 1))
 
     async def action_page_down(self) -> None:  # type: ignore[override]  # Textual awaits it
         """Go a screen of cards down."""
@@ -160,7 +157,7 @@ class Board(Widget, can_focus=True):
 
     def action_column(self, state: str) -> None:
         """Go to the column of a state."""
-        self.show(focus_column(self.view, list(State).index(State(state))))
+        self._steer(focus_column(self.view, list(State).index(State(state))))
 
     def action_act(self, name: str) -> None:
         """Do what an action's key means."""
@@ -192,9 +189,9 @@ class Board(Widget, can_focus=True):
             self.capture_mouse()
             self._drag(event.y)
         elif spot.part in ("card", "scrollbar") and column.top + spot.line < column.tally.count:
-            self.show(put_cursor(self.view, spot.column, column.top + spot.line))
+            self._steer(put_cursor(self.view, spot.column, column.top + spot.line))
         else:
-            self.show(focus_column(self.view, spot.column))
+            self._steer(focus_column(self.view, spot.column))
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
         """Drag the scroll bar that was taken hold of."""
@@ -231,12 +228,19 @@ class Board(Widget, can_focus=True):
         """Draw one row of the screen."""
         return self._painter.row(self._scene, y)
 
+    def _steer(self, view: View) -> None:
+        """Show what the operator moved to."""
+        moved = (view.focus, view.row) != (self.view.focus, self.view.row)
+        self.show(view)
+        if moved:
+            self._actor.moved()
+
     async def _go(self, row: int) -> None:
         """Put the cursor on a rank; where that must be read first, the keys that follow wait for it."""
         row = min(max(row, 0), max(self.view.column.tally.count - 1, 0))
         column = self.view.column
         if column.first <= row < column.first + len(column.cards):
-            self.show(put_cursor(self.view, self.view.focus, row))
+            self._steer(put_cursor(self.view, self.view.focus, row))
         else:
             self._arrived = asyncio.Event()
             self.post_message(self.Uncovered(Jump(self.view.focus, row)))
@@ -249,14 +253,14 @@ class Board(Widget, can_focus=True):
         spot = self._layout.at(event.x, event.y)
         if spot is not None:
             by = direction * (_WHEEL if self._lines == 1 else 1)
-            self.show(scroll(self.view, spot.column, by))
+            self._steer(scroll(self.view, spot.column, by))
 
     def _drag(self, y: int) -> None:
         assert self._dragged is not None
         column = self.view.columns[self._dragged]
         rows = max(self._layout.height - self._layout.body - 1, 1)
         share = min(max((y - self._layout.body) / rows, 0.0), 1.0)
-        self.show(scroll_to(self.view, self._dragged, round(share * (column.tally.count - self.view.height))))
+        self._steer(scroll_to(self.view, self._dragged, round(share * (column.tally.count - self.view.height))))
 
     def _lay_out(self) -> None:
         self._arrange()

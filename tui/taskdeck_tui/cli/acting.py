@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from contextlib import closing
 
-from taskdeck_store import open_store
+from taskdeck_store import clock, open_store
 from taskdeck_store.contract import Outcome, Store
 from taskdeck_store.machine import (
     RULES,
@@ -26,6 +26,8 @@ from taskdeck_tui.cli.exits import Exit, UsageError
 from taskdeck_tui.cli.outcomes import Told, tell
 from taskdeck_tui.cli.output import Output
 
+_MOVED_ON = (Code.CONFLICT, Code.NOT_FOUND)
+
 
 def act(action: Action, options: Namespace, output: Output) -> Exit:
     """Ask one action of every task named, in one commit of those it is legal for."""
@@ -41,6 +43,27 @@ def act(action: Action, options: Namespace, output: Output) -> Exit:
     ]
     with closing(open_store(options.store)) as store:
         return tell([told(outcome) for outcome in store.apply(commands)], output)
+
+
+def release(options: Namespace, output: Output) -> Exit:
+    """Release every task named, or with --overdue every task whose lease has run out."""
+    if not options.overdue:
+        if not options.ids:
+            raise UsageError("name the IDs of the tasks to release, or --overdue for all whose lease has run out")
+        return act(Action.RELEASE, options, output)
+    if options.ids or options.expect is not None:
+        raise UsageError("--overdue finds its tasks by itself; leave out the IDs and --expect, or leave out --overdue")
+    from taskdeck_store.recovery import release_overdue
+
+    sender = actor(options.actor)
+    with closing(open_store(options.store)) as store:
+        outcomes = release_overdue(store, actor=sender, now=clock.utc_now(), note=options.note)
+    # Who got in between has made it a task that is not overdue.
+    still = [outcome for outcome in outcomes if outcome.refusal is None or outcome.refusal.code not in _MOVED_ON]
+    if not still and not output.json:
+        output.line("no task is overdue")
+        return Exit.DONE
+    return tell([told(outcome) for outcome in still], output)
 
 
 def step(options: Namespace, output: Output) -> Exit:

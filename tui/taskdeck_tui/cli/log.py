@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 
-from taskdeck_store import open_store
+from msgspec.structs import replace
+
 from taskdeck_store.contract import Store, StoreError
 from taskdeck_store.machine import missing
+from taskdeck_store.salvage import open_readable
 from taskdeck_store.values import Action, Event
 from taskdeck_tui.cli.columns import cut, fill
 from taskdeck_tui.cli.exits import OF_REFUSAL, Exit
 from taskdeck_tui.cli.output import DIM, Output
+from taskdeck_tui.cli.reading import told_damage
 from taskdeck_tui.safe import safe
 
 _PAGE = 1_000
@@ -25,7 +28,7 @@ _LOOK = 1.0
 def log(options: Namespace, output: Output) -> Exit:
     """Write the events of the store or of one task; with --follow, those that come too, until interrupted."""
     # Not opened read-only: a handle that may write puts on record what changed outside, so that the log tells it.
-    with closing(open_store(options.store)) as store:
+    with closing(open_readable(options.store)) as store:
         if options.id is not None and not store.events(options.id, limit=1) and store.get(options.id) is None:
             refusal = missing(options.id)
             output.error(refusal.code, refusal.message, {"task_id": options.id})
@@ -35,7 +38,7 @@ def log(options: Namespace, output: Output) -> Exit:
         else:
             with store.reading():
                 _tell(_events(store, options.id), output)
-    return Exit.DONE
+    return told_damage(store, output)
 
 
 def _events(store: Store, task_id: str | None) -> Iterator[Event]:
@@ -57,35 +60,39 @@ def _tell(events: Iterable[Event], output: Output) -> None:
 
 def _follow(store: Store, task_id: str | None, output: Output) -> None:
     """Write every event once: each page begins after the last event written, whatever woke the follower."""
-    after = 0
+    last: Event | None = None
     troubled = False
     while output.heard():
+        events: Sequence[Event] = ()
         try:
-            events = store.events(task_id, after=after, limit=_PAGE)
-            if not events and _begun_anew(store, after):
-                after = 0
+            # Read with the last one written: where it is another by now, or gone, so is the log that it was in.
+            found = store.events(task_id, after=last.seq - 1 if last else 0, limit=_PAGE)
+            if last is not None and not (found and _same(found[0], last)):
+                output.error(
+                    "replaced", f"{store.address} was replaced by another store; its log follows from the beginning"
+                )
+                last = None
                 continue
+            events = found[1:] if last is not None else found
             troubled = False
         except StoreError as error:
             if not troubled:
                 output.error(error.fault, f"{error.message}; still following")
             troubled = True
-            events = ()
         for event in events:
             if output.json:
                 output.document(event)
             else:
                 output.line(_line(event, output))
-            after = event.seq
+            last = event
         output.flush()
-        if len(events) < _PAGE:
+        if len(events) < _PAGE - 1:
             store.wait(_LOOK)
 
 
-def _begun_anew(store: Store, after: int) -> bool:
-    """Tell whether the store was replaced by one whose log has not come as far."""
-    newest = store.events(limit=1, newest=True)
-    return after > (newest[-1].seq if newest else 0)
+def _same(one: Event, other: Event) -> bool:
+    """Tell whether two events are one: its hash may have been added since."""
+    return replace(one, hash=None) == replace(other, hash=None)
 
 
 def _line(event: Event, output: Output) -> str:

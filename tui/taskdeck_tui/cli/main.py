@@ -7,7 +7,6 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from taskdeck_store.contract import Fault, StoreError
 from taskdeck_store.values import Action
@@ -46,7 +45,9 @@ def _done(words: list[str], output: Output) -> int:
     except OutputError:
         raise
     except Exception as error:
-        output.error("internal", _unforeseen(error))
+        from taskdeck_tui.crash import told
+
+        output.error("internal", told(error))
         return Exit.STORE
 
 
@@ -106,10 +107,30 @@ def _command(name: str, options: Namespace, output: Output) -> int:
             from taskdeck_tui.cli.log import log
 
             return log(options, output)
+        case "verify":
+            from taskdeck_tui.cli.verifying import verify_store
+
+            return verify_store(options, output)
+        case "backup":
+            from taskdeck_tui.cli.keeping import backup
+
+            return backup(options, output)
+        case "restore":
+            from taskdeck_tui.cli.keeping import restore
+
+            return restore(options, output)
+        case "recover":
+            from taskdeck_tui.cli.keeping import recover
+
+            return recover(options, output)
         case "completion":
             from taskdeck_tui.cli.completion import completion
 
             return completion(options, output)
+        case Action.RELEASE:
+            from taskdeck_tui.cli.acting import release
+
+            return release(options, output)
         case parser.STEP:
             from taskdeck_tui.cli.acting import step
 
@@ -129,11 +150,3 @@ def _refuse_slip(word: str) -> None:
     nearest = get_close_matches(word, list(parser.FORMS), n=1, cutoff=0.7)
     if nearest:
         raise UsageError(f"{word} is neither a command nor a store; did you mean {nearest[0]}?")
-
-
-def _unforeseen(error: Exception) -> str:
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    where = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else "nowhere"
-    return f"an error nobody foresaw ({type(error).__name__} at {where}: {str(error)[:200]}); please report it"

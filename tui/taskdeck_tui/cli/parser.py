@@ -114,9 +114,9 @@ def _show(parser: ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", type=values.text)
 
 
-def _acting(parser: ArgumentParser) -> None:
+def _acting(parser: ArgumentParser, ids: str = "+") -> None:
     _store(parser)
-    parser.add_argument("ids", metavar="ID", nargs="+", type=values.text)
+    parser.add_argument("ids", metavar="ID", nargs=ids, type=values.text)
     parser.add_argument("--note", metavar="TEXT", type=values.text, help="why, for the audit log")
     parser.add_argument("--expect", metavar="VERSION", type=values.text, help="only if its version is still this one")
     _actor(parser)
@@ -127,10 +127,40 @@ def _submitting(parser: ArgumentParser) -> None:
     parser.add_argument("--result", metavar="JSON", type=values.json_value, help="the result of its work")
 
 
+def _releasing(parser: ArgumentParser) -> None:
+    _acting(parser, ids="*")
+    parser.add_argument("--overdue", action="store_true", help="in place of IDs: every task whose lease has run out")
+
+
 def _log(parser: ArgumentParser) -> None:
     _store(parser)
     parser.add_argument("id", metavar="ID", nargs="?", default=None, type=values.text, help="of one task (all)")
     parser.add_argument("--follow", action="store_true", help="go on as events are committed, until ctrl+c")
+
+
+def _verify(parser: ArgumentParser) -> None:
+    _store(parser)
+    parser.add_argument(
+        "--anchor",
+        metavar="FILE",
+        type=values.text,
+        help="check the hashes noted there, then note the last one; made where it is missing",
+    )
+
+
+def _backup(parser: ArgumentParser) -> None:
+    _store(parser)
+    parser.add_argument("target", metavar="TARGET", help="where to put the copy; nothing may be there yet")
+
+
+def _restore(parser: ArgumentParser) -> None:
+    parser.add_argument("backup", metavar="BACKUP", help="what taskdeck backup has made")
+    _store(parser)
+
+
+def _recover(parser: ArgumentParser) -> None:
+    _store(parser)
+    parser.add_argument("target", metavar="TARGET", help="where to make the new store; nothing may be there yet")
 
 
 def _completion(parser: ArgumentParser) -> None:
@@ -165,10 +195,8 @@ def _move(action: Action) -> Form:
     rule = RULES[action]
     sources = ", ".join(said(state) for state in rule.sources)
     note = "; --note is required" if rule.note_required else ""
-    return Form(
-        f"{rule.summary} (from {sources}{note})",
-        _submitting if "result" in rule.takes else _acting,
-    )
+    fill = _releasing if action is Action.RELEASE else _submitting if "result" in rule.takes else _acting
+    return Form(f"{rule.summary} (from {sources}{note})", fill)
 
 
 FORMS: Mapping[str, Form] = {
@@ -182,6 +210,10 @@ FORMS: Mapping[str, Form] = {
     **{action.value: _move(action) for action in MOVES},
     STEP: Form("the next forward action of each task's state", _acting),
     "log": Form("show the audit log", _log),
+    "verify": Form("check the audit log's chain of hashes, and the tasks against their events", _verify),
+    "backup": Form("copy a store, while others go on using it, and check the copy", _backup),
+    "restore": Form("check a backup, then put it in the place of a store, of which a copy is kept", _restore),
+    "recover": Form("make a new store of what can be read of a damaged one", _recover),
     "completion": Form("print a script that completes taskdeck in a shell", _completion),
 }
 """All commands by name."""

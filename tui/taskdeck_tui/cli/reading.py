@@ -6,10 +6,11 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 
-from taskdeck_store import clock, open_store
-from taskdeck_store.contract import Tally
+from taskdeck_store import clock
+from taskdeck_store.contract import Fault, Tally
 from taskdeck_store.machine import missing
 from taskdeck_store.query.terms import EVERYTHING, Query
+from taskdeck_store.salvage import Readable, open_readable
 from taskdeck_store.values import Json, State, Task, Time
 from taskdeck_tui.cli.actor import actor
 from taskdeck_tui.cli.columns import cut, fill, width
@@ -32,40 +33,42 @@ _AROUND = 60
 def list_tasks(options: Namespace, output: Output) -> Exit:
     """Write the tasks that match, in the board's order."""
     query = asked(options.query)
-    with closing(open_store(options.store, read_only=True)) as store:
+    with closing(open_readable(options.store, read_only=True)) as store:
         tasks = store.tasks(query, limit=options.limit)
-        if output.json:
-            output.array(tasks)
-        elif tasks or output.columns is None:
-            for line in _rows(tasks, output):
-                output.line(line)
-        else:
-            output.line("no task matches" if query else "no tasks")
-    return Exit.DONE
+    if output.json:
+        output.array(tasks)
+    elif tasks or output.columns is None:
+        for line in _rows(tasks, output):
+            output.line(line)
+    else:
+        output.line("no task matches" if query else "no tasks")
+    return told_damage(store, output)
 
 
 def counts(options: Namespace, output: Output) -> Exit:
     """Write how many tasks there are in each state, and since when the oldest of them is there."""
     query = asked(options.query)
-    with closing(open_store(options.store, read_only=True)) as store:
+    with closing(open_readable(options.store, read_only=True)) as store:
         tallies = store.counts(query)
     if output.json:
         output.document({state.value: _tally(tallies[state]) for state in State})
-        return Exit.DONE
+        return told_damage(store, output)
     now = clock.utc_now()
     figures = max(len(f"{tally.count:,}") for tally in tallies.values())
     for state in State:
         tally = tallies[state]
         oldest = f"oldest {_age(tally.oldest, now)}" if tally.oldest else ""
         output.line(f"{output.state(state, _STATE_COLUMNS)}  {tally.count:>{figures},}  {oldest}".rstrip())
-    return Exit.DONE
+    return told_damage(store, output)
 
 
 def show(options: Namespace, output: Output) -> Exit:
     """Write all of one task."""
-    with closing(open_store(options.store, read_only=True)) as store:
+    with closing(open_readable(options.store, read_only=True)) as store:
         task = store.get(options.id)
     if task is None:
+        if store.damage is not None:
+            return told_damage(store, output)
         refusal = missing(options.id)
         output.error(refusal.code, refusal.message, {"task_id": options.id})
         return OF_REFUSAL[refusal.code]
@@ -74,7 +77,15 @@ def show(options: Namespace, output: Output) -> Exit:
     else:
         for line in _described(task, output):
             output.line(line)
-    return Exit.DONE
+    return told_damage(store, output)
+
+
+def told_damage(store: Readable, output: Output) -> Exit:
+    """Say on stderr what is lost of a store that is damaged, and return the exit code of a command that read it."""
+    if store.damage is None:
+        return Exit.DONE
+    output.error(Fault.DAMAGED, store.damage)
+    return Exit.STORE
 
 
 def asked(words: Sequence[str]) -> Query:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 
-from taskdeck_store.address import kind_at, path_of
+from taskdeck_store.address import path_of
+from taskdeck_store.backup import kind_there
 from taskdeck_tui.cli.actor import actor
 from taskdeck_tui.cli.exits import UsageError
 
 
 def board(options: Namespace) -> int:
     """Open the board of a store."""
-    kind_at(path_of(options.store))
+    kind_there(path_of(options.store))
     _need_terminal("for scripts: taskdeck list STORE")
     from taskdeck_tui.app import run_board
 
@@ -29,5 +30,6 @@ def demo(options: Namespace) -> int:
 
 def _need_terminal(instead: str) -> None:
     """Raise UsageError where there is no terminal to show a board on."""
-    if any(stream is None or not stream.isatty() for stream in (sys.stdin, sys.stdout)):
-        raise UsageError(f"the board needs a terminal for its keys and its screen; {instead}")
+    # Textual draws on stderr: https://github.com/Textualize/textual, LinuxDriver
+    if any(stream is None or not stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        raise UsageError(f"the board needs a terminal: stdin, stdout and stderr, which it is drawn on; {instead}")

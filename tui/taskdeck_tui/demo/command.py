@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from taskdeck_store import clock
-from taskdeck_tui.demo import history
+from taskdeck_store.address import path_of
+from taskdeck_tui.demo import history, progress
 
 _PATIENCE = 5.0
 
@@ -34,7 +35,8 @@ def run_demo(*, store: str | None, tasks: int, seed: int, actor: str) -> int:
 
 def _run(address: str, folder: Path | None, *, tasks: int, seed: int, actor: str) -> int:
     with _team(address, folder, tasks=tasks, seed=seed) as team:
-        history.build(address, tasks=tasks, seed=seed, now=clock.utc_now())
+        with _all_or_nothing(path_of(address)), progress.told() as tell:
+            history.build(address, tasks=tasks, seed=seed, now=clock.utc_now(), tell=tell)
         _begin(team)
         from taskdeck_tui.app import run_board
 
@@ -42,6 +44,19 @@ def _run(address: str, folder: Path | None, *, tasks: int, seed: int, actor: str
     if team.returncode:
         print(f"taskdeck: the demo's worker had ended by itself (exit code {team.returncode})", file=sys.stderr)
     return code
+
+
+@contextmanager
+def _all_or_nothing(path: Path) -> Iterator[None]:
+    """Remove the files of a store that was begun and not finished; what was there before stays."""
+    before = set(path.parent.glob("*"))
+    try:
+        yield
+    except BaseException:
+        for file in {*path.parent.glob("*")} - before:
+            if file.name.startswith((path.name, f"{path.stem}.audit.")):
+                file.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

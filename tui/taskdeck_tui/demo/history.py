@@ -10,20 +10,22 @@ from taskdeck_store.address import create_store, open_store
 from taskdeck_store.machine import Command, Transition, transition
 from taskdeck_store.values import State, Task, Time
 from taskdeck_tui.demo import team
+from taskdeck_tui.demo.progress import Tell
 
 _SECONDS = 5 * 3600.0
 _SLOWING = 2.0
 _COMMITS = 150
 _DISTINCT = 300
+_TOLD = 100
 
 
-def build(address: str, *, tasks: int, seed: int, now: Time) -> None:
+def build(address: str, *, tasks: int, seed: int, now: Time, tell: Tell = lambda _: None) -> None:
     """Make a store at an address, with so many tasks and their history up to a moment.
 
-    The same `tasks`, `seed` and `now` make the same tasks and events. Raises StoreError when there is something
-    at the address already, or no place for it.
+    The same `tasks`, `seed` and `now` make the same tasks and events. `tell` is called with how far it is. Raises
+    StoreError when there is something at the address already, or no place for it.
     """
-    moves = past(tasks, Random(seed))
+    moves = past(tasks, Random(seed), tell)
     create_store(address)
     moment = now
     store = open_store(address, now=lambda: moment)
@@ -32,12 +34,13 @@ def build(address: str, *, tasks: int, seed: int, now: Time) -> None:
         for first in range(0, len(moves), run):
             share = (len(moves) - first) / len(moves)
             moment = clock.plus(now, -_SECONDS * share**_SLOWING)
+            tell(f"taskdeck demo: {first:,} of {len(moves):,} events committed")
             store.apply(moves[first : first + run], whole=True)
     finally:
         store.close()
 
 
-def past(tasks: int, random: Random) -> list[Command]:
+def past(tasks: int, random: Random, tell: Tell = lambda _: None) -> list[Command]:
     """Return the team's moves, in order, from its first task to the `tasks`-th."""
     queue = _Queue()
     targets = team.targets(tasks)
@@ -52,6 +55,8 @@ def past(tasks: int, random: Random) -> list[Command]:
                 move = team.added(number, random)
             titles.add(move.fields["title"])
             number += 1
+            if number % _TOLD == 0:
+                tell(f"taskdeck demo: {number:,} of {tasks:,} tasks drawn")
         else:
             move = team.commanded(choice, queue.tasks[choice.task.id], random)
         queue.follow(move)

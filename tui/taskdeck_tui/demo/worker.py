@@ -11,7 +11,8 @@ import threading
 from argparse import ArgumentParser
 from random import Random
 
-from taskdeck_store import Order, State, Store, StoreError, open_store
+from taskdeck_store import Order, State, Store, StoreError, clock, open_store
+from taskdeck_store.recovery import release_overdue
 from taskdeck_tui.demo import team
 
 _PAUSE = (0.7, 1.5)
@@ -51,6 +52,7 @@ def work(address: str, *, tasks: int, random: Random, end: threading.Event) -> N
             try:
                 store = store or open_store(address)
                 if number is None:
+                    release_overdue(store, actor=team.PLANNER, now=clock.utc_now())
                     number = sum(tally.count for tally in store.counts().values())
                 number += _move(store, team.targets(tasks), number, random)
             except StoreError:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-
-from msgspec import Struct
+from collections.abc import Iterable, Sequence
 
 from taskdeck_store.machine import RULES, STEP, Command, command, new_operation, said, why_illegal
 from taskdeck_store.values import Action, Card, State
@@ -50,33 +48,3 @@ def commands(name: str, cards: Sequence[Card], *, actor: str, note: str | None) 
         )
         for each in cards
     ]
-
-
-class Selection(Struct, frozen=True):
-    """The selected tasks by id, each as it was last seen on screen."""
-
-    cards: Mapping[str, Card] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self.cards)
-
-    def toggled(self, card: Card) -> Selection:
-        """Return the selection with a card added, or taken out."""
-        cards = dict(self.cards)
-        if cards.pop(card.id, None) is None:
-            cards[card.id] = card
-        return Selection(cards)
-
-    def joined(self, cards: Iterable[Card]) -> Selection:
-        """Return the selection with more cards."""
-        return Selection({**self.cards, **{card.id: card for card in cards}})
-
-    def seen(self, cards: Iterable[Card]) -> Selection:
-        """Return the selection with what the screen shows by now of the selected."""
-        fresh = {card.id: card for card in cards if card.id in self.cards}
-        return Selection({**self.cards, **fresh}) if fresh else self
-
-    def without(self, ids: Iterable[str]) -> Selection:
-        """Return the selection without some ids."""
-        gone = set(ids)
-        return Selection({each: card for each, card in self.cards.items() if each not in gone})

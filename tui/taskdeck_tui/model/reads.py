@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from taskdeck_store.contract import Order, Store, key
+from taskdeck_store.contract import Key, Order, Store, key
 from taskdeck_store.query.terms import Query
 from taskdeck_store.values import Card, Event, State
 from taskdeck_tui.model.look import STATES
@@ -40,10 +40,10 @@ def matching(store: Store, query: Query) -> list[Card]:
         ]
 
 
-def between(store: Store, state: State, order: Order, query: Query, one: Card, other: Card) -> list[Card]:
-    """Return the cards of a column from one to another, both included."""
+def between(store: Store, state: State, order: Order, query: Query, one: Key, other: Key) -> list[Card]:
+    """Return the cards of a column from one place to another, both included."""
     downwards = order is Order.NEWEST
-    start, end = sorted((key(one, order), key(other, order)), reverse=downwards)
+    start, end = sorted((one, other), reverse=downwards)
     cards: list[Card] = []
     with store.reading():
         while True:

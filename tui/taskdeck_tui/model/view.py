@@ -32,6 +32,14 @@ class Column(Struct, frozen=True, kw_only=True):
         at = row - self.first
         return self.cards[at] if 0 <= at < len(self.cards) else None
 
+    def between(self, one: Key, other: Key) -> list[Card] | None:
+        """Return the cards from one place to another, both included; None when they may not all be loaded."""
+        low, high = sorted((one, other))
+        places = [key(card, self.order) for card in self.cards]
+        if not places or low < min(places) or high > max(places):
+            return None
+        return [card for card, place in zip(self.cards, places, strict=True) if low <= place <= high]
+
 
 class View(Struct, frozen=True, kw_only=True):
     """The whole board: five columns, the focused one, and the rank of the cursor in it.

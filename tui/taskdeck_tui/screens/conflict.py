@@ -16,7 +16,7 @@ from textual.types import CSSPathType
 from textual.widgets import Static
 
 from taskdeck_store.machine import RULES, Command, missing, why_illegal
-from taskdeck_store.values import Card, Event, Task, Time
+from taskdeck_store.values import EXTERNAL, Action, Card, Event, Task, Time
 from taskdeck_tui.glyphs import GLYPHS, WORDS
 from taskdeck_tui.hints import HintLine
 from taskdeck_tui.keys import bindings
@@ -38,13 +38,31 @@ class Conflict(Struct, frozen=True, kw_only=True):
     """A command that was refused because its task had changed.
 
     `seen` is the card that was on screen, `now` the task as it stands (None: there is none), `events` its newest ones
-    in order of `seq`.
+    in order of `seq`; none where the store has no record of who changed it, None where the record could not be read.
     """
 
     seen: Card
     now: Task | None
     command: Command
-    events: Sequence[Event] = ()
+    events: Sequence[Event] | None = ()
+
+    @property
+    def record(self) -> Event | None:
+        """The event that changed the task, if it is on record.
+
+        The log of a JSON file begins with the tasks as they were found: that event of a task is no change of it.
+        """
+        last = self.events[-1] if self.events else None
+        return None if last is None or self._found_by(last) else last
+
+    @property
+    def began(self) -> int:
+        """The event of the task with which the audit log began after the change; 0 when it has not begun."""
+        return next((event.seq for event in self.events or () if self._found_by(event)), 0)
+
+    def _found_by(self, event: Event) -> bool:
+        # Once a task was seen, only what it was found as can be its first event.
+        return len(self.events or ()) == 1 and (event.action, event.actor) == (Action.ADD, EXTERNAL)
 
     @property
     def refusal(self) -> str | None:
@@ -180,7 +198,7 @@ class ConflictCard(ModalScreen[Decisions]):
     def _lines(self, width: int) -> list[Content]:
         here = self._here
         title, wanted = Content.styled(safe(here.seen.title), "$muted"), fitted([Row(_wanted(here))], width)
-        known = [_table(here, width), fitted(_last(here.events, self._now), width), fitted(_refusal(here), width)]
+        known = [_table(here, width), fitted(_last(here, self._now), width), fitted(_refusal(here), width)]
         if width < _BESIDE:
             return [title.truncate(width, ellipsis=True), *(line for block in known for line in block), *wanted]
         blocks = [fitted([Row(title)], width), wanted, *filter(None, known)]
@@ -205,7 +223,7 @@ def _wanted(conflict: Conflict) -> Content:
 def _table(conflict: Conflict, width: int) -> list[Content]:
     if conflict.now is None:
         return []
-    found = differences(conflict.seen, conflict.now, conflict.events)
+    found = differences(conflict.seen, conflict.now, [conflict.record] if conflict.record else [])
     if not found:
         return fitted(
             [Row(Content("Nothing that a card shows is different; something else of it was changed."))], width
@@ -227,12 +245,23 @@ def _beside(difference: Difference, column: int) -> Iterable[Content]:
         yield Content.styled(f"{name:<{_NAME}}", "$label") + old + " " * (column - old.cell_length) + new
 
 
-def _last(events: Sequence[Event], now: Time) -> list[Row]:
+def _last(conflict: Conflict, now: Time) -> list[Row]:
+    event = conflict.record
+    if event is not None:
+        when = f"{ago(event.at, now)}  {moment(event.at)}  event {event.seq}"
+        return [Row(Content.styled(told(event), "bold")), Row(Content.styled(when, "$muted"))]
+    if conflict.events is None:
+        return [Row(Content.styled("Who changed it could not be read.", "bold"))]
+    log = (
+        f"began later, with event {conflict.began}"
+        if conflict.began
+        else "begins with the first action done with Taskdeck"
+    )
     return [
-        row
-        for event in events[-1:]
-        for row in (
-            Row(Content.styled(told(event), "bold")),
-            Row(Content.styled(f"{ago(event.at, now)}  {moment(event.at)}  event {event.seq}", "$muted")),
+        Row(
+            Content.assemble(
+                ("An outside program did this", "bold"),
+                f", and there is no record of who: the audit log here {log}.",
+            )
         )
     ]

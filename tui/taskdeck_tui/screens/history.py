@@ -36,17 +36,17 @@ def change_lines(name: str, before: str, after: str, width: int) -> list[Content
 
 
 class Timeline:
-    """Lays a task's events out; what was laid out is kept, as an event never changes."""
+    """Lays a task's events out; what was laid out is kept, as of an event only its seal may still come."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[int, int, bool], list[Content]] = {}
+        self._kept: dict[tuple[int, int, bool, str | None], list[Content]] = {}
 
     def lines(self, events: Sequence[Event], now: Time, width: int) -> list[Content]:
         """Return events newest first; they come in order of `seq`."""
         lines: list[Content] = []
-        kept: dict[tuple[int, int, bool], list[Content]] = {}
+        kept: dict[tuple[int, int, bool, str | None], list[Content]] = {}
         for event in reversed(events):
-            key = (event.seq, width, event is events[0])
+            key = (event.seq, width, event is events[0], event.hash)
             kept[key] = self._kept.get(key) or _body(event, width, first=event is events[0])
             lines.extend(_head(event, now, width))
             lines.extend(kept[key])
@@ -78,6 +78,8 @@ def _body(event: Event, width: int, *, first: bool) -> list[Content]:
 
 def _told(event: Event, width: int) -> list[Content]:
     facts = [moment(event.at), f"event {event.seq}"]
+    if event.hash is None:
+        facts.append("not sealed yet")
     if event.group:
         facts.append(f"with others, group {event.group[:8]}")
     rows = [Row(Content.styled("  ".join(facts), "$muted"))]

@@ -32,6 +32,7 @@ class _Line(Struct, frozen=True):
     task_id: str
     state: State | None
     told: str
+    sealed: bool
 
 
 _Known: TypeAlias = dict[int, _Line | None]
@@ -99,6 +100,13 @@ class LogScreen(Page[None]):
         if self.in_place:
             self.query_one(Rows).show(self._last, added_on_top=self._last - before)
             self.retitle()
+            if answers is None and events and events[-1].hash is not None:
+                self._ask_for_seals()
+
+    @property
+    def failed(self) -> bool:
+        """Whether it says that events which were asked for cannot be had."""
+        return bool(self._failure)
 
     def tick(self, now: Time) -> None:
         """Count ages to this moment."""
@@ -128,6 +136,12 @@ class LogScreen(Page[None]):
             near = range(oldest - _KEPT // 4, newest + _KEPT // 4)
             self._known = {seq: line for seq, line in self._known.items() if seq in near}
 
+    def _ask_for_seals(self) -> None:
+        """Read again what was not sealed when it was read: the writer of a newer event has sealed it."""
+        pages = {(seq - 1) // _PAGE for seq, line in self._known.items() if line is not None and not line.sealed}
+        for page in pages:
+            self.post_message(self.Wanted(page * _PAGE + 1, min((page + 1) * _PAGE, self._last)))
+
     def on_rows_opened(self, message: Rows.Opened) -> None:
         """Ask for the task of the event to be opened."""
         line = self._known.get(self._seq(message.index))
@@ -138,7 +152,8 @@ class LogScreen(Page[None]):
         for event in events:
             sentence = told(event)
             cut = sentence if len(sentence) <= _SENTENCE else f"{sentence[: _SENTENCE - 1]}…"
-            self._known[event.seq] = _Line(event.at, safe(event.task_id), event.to_state, cut)
+            sealed = event.hash is not None
+            self._known[event.seq] = _Line(event.at, safe(event.task_id), event.to_state, cut, sealed)
         self._last = max(self._last, *(event.seq for event in events), 0)
 
     def _seq(self, index: int) -> int:
@@ -152,6 +167,7 @@ class LogScreen(Page[None]):
             return Content.styled(missing, "$muted")
         glyph = (GLYPHS[line.state] if line.state else "×", f"bold {ink(line.state)}")
         times = [(f"{moment(line.at)}  {seq:>7}  ", "$muted")] if width >= _TIMES else []
+        unsealed = [] if line.sealed else [("  · not sealed yet", "$muted")]
         when = ago(line.at, self._now).removesuffix(" ago")
         room = min(24, width // 5)
         task_id = Content(line.task_id).truncate(room, ellipsis=True)
@@ -163,4 +179,5 @@ class LogScreen(Page[None]):
             task_id.stylize("$page-title").pad_right(room - task_id.cell_length),
             "  ",
             line.told,
+            *unsealed,
         ).truncate(width, ellipsis=True)

@@ -45,13 +45,17 @@ class Page(ModalScreen[Result]):
     VERTICAL_BREAKPOINTS = _HEIGHTS
 
     _telling: Timer | None = None
+    _notice: Content | None = None
+    _trouble: Content | None = None
 
     def compose(self) -> ComposeResult:
         """Put the body in its frame."""
         with Vertical(classes="sheet"):
             yield Static(self.heading(), classes="heading", markup=False)
             yield from self.body()
-            yield Static(classes="told", markup=False)
+            told = Static(classes="told", markup=False)
+            self._fill(told)
+            yield told
             yield HintLine(classes="page-hints")
 
     @property
@@ -63,12 +67,16 @@ class Page(ModalScreen[Result]):
         """Say what happened, above the hints and for some seconds."""
         if not self.in_place:
             return
-        line = self.query_one(".told", Static)
-        line.update(Content.styled(f"{'!' if refused else '·'} {safe(text)}", "$mode-read-only" if refused else ""))
-        line.display = True
+        self._notice = Content.styled(f"{'!' if refused else '·'} {safe(text)}", "$mode-read-only" if refused else "")
+        self._draw_told()
         if self._telling is not None:
             self._telling.stop()
         self._telling = self.set_timer(TOLD_FOR, self._fall_silent)
+
+    def trouble(self, text: str) -> None:
+        """Say above the hints what is wrong, until it is over (then: nothing)."""
+        self._trouble = Content.styled(f"✗ {safe(text)}", "bold $state-failed") if text else None
+        self._draw_told()
 
     def tick(self, now: Time) -> None:
         """Count ages to this moment."""
@@ -86,8 +94,17 @@ class Page(ModalScreen[Result]):
         self.query_one(".heading", Static).update(self.heading())
 
     def _fall_silent(self) -> None:
-        for line in self.query(".told"):
-            line.display = False
+        self._notice = None
+        self._draw_told()
+
+    def _draw_told(self) -> None:
+        for line in self.query(".told").results(Static):
+            self._fill(line)
+
+    def _fill(self, line: Static) -> None:
+        told = [each for each in (self._notice, self._trouble) if each is not None]
+        line.update(Content("\n").join(told))
+        line.display = bool(told)
 
     def action_back(self) -> None:
         """Close the page."""

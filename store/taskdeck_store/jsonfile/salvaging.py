@@ -1,0 +1,143 @@
+"""What is left of a damaged JSON store, and a new store made of it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from taskdeck_store import clock, jsontext, placing
+from taskdeck_store.contract import StoreError
+from taskdeck_store.jsonfile.audit import AuditLog, Batch, DamagedLog, Line, event_of, file_digest, log_path
+from taskdeck_store.jsonfile.document import record_of
+from taskdeck_store.jsonfile.store import JsonStore
+from taskdeck_store.machine import plain
+from taskdeck_store.remains import Remains, Salvage
+from taskdeck_store.values import FIELDS, Task
+
+_PATIENCE = 10.0
+_UNKNOWN = ""
+"""The digest of a file as a commit left it that is not the one that is there."""
+
+
+class JsonRemains(Remains, frozen=True, kw_only=True):
+    """What could be read of a task file and its log: also the `raw` file, None when it cannot be, and the `lines`."""
+
+    raw: bytes | None
+    lines: tuple[Line, ...]
+
+
+def files(path: Path) -> tuple[Path, ...]:
+    """Return the files that hold a store."""
+    return (path, log_path(path))
+
+
+def read(path: Path) -> JsonRemains | None:
+    """Return what can be read of the store at a path; None without a file or a log to go by. Raises OSError.
+
+    Of a damaged log it is what stands before the damage: nothing can follow a line that is not there.
+    """
+    path = Path(os.path.realpath(path))
+    raw: bytes | None = path.read_bytes()
+    with tempfile.TemporaryDirectory(prefix="taskdeck-") as folder:
+        lines, count = _lines(log_path(path), Path(folder) / "log")
+        tasks = _stored(raw or b"", lines, Path(folder) / "tasks.json")
+    if tasks is None:
+        raw = None
+        if not lines:
+            return None
+    return JsonRemains(
+        tasks=tasks or {},
+        events=tuple(map(event_of, lines)),
+        operations={line.seq: line.operation for line in lines if isinstance(line.operation, str)},
+        last=max(count, len(lines)),
+        raw=raw,
+        lines=lines,
+    )
+
+
+def write(draft: Path, remains: Remains, salvage: Salvage) -> None:
+    """Make a store of what was salvaged, at a path where nothing is; a file that could be read stays as it is.
+
+    Raises OSError.
+    """
+    assert isinstance(remains, JsonRemains)
+    raw, lines, left = remains.raw, list(remains.lines), _UNKNOWN
+    if raw is None:
+        texts = {task.id: _text(task) for task in salvage.tasks}
+        raw = b"[" + b",".join(b"\n  " + text for text in texts.values()) + b"\n]\n"
+        newest = {line.task_id: number for number, line in enumerate(lines)}
+        for task_id, text in texts.items():
+            digest = record_of(text, jsontext.decode(text)).digest
+            lines[newest[task_id]] = replace(lines[newest[task_id]], record=digest)
+        left = file_digest(raw)
+    _write_pair(draft, raw, lines, left=left)
+
+
+def _lines(log: Path, draft: Path) -> tuple[tuple[Line, ...], int]:
+    """Return the lines of the commits ahead of the first damaged line, and how many lines there were."""
+    try:
+        texts = log.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return (), 0
+    count = 0
+    while True:
+        draft.write_bytes(b"".join(text + b"\n" for text in texts))
+        with closing(AuditLog(draft)) as reading:
+            try:
+                reading.fetch()
+            except DamagedLog as error:
+                count = count or max(number for number, text in enumerate(texts, 1) if b"\0" not in text)
+                texts = texts[: error.line - 1]
+                continue
+            return tuple(line for commit in reading.settle(lambda _: True) for line in commit), count
+
+
+def _stored(raw: bytes, lines: Sequence[Line], draft: Path) -> dict[str, Task] | None:
+    """Return the tasks that a file holds, with what only the log knows of them; None when it cannot be read."""
+    _write_pair(draft, raw, list(lines), left=_UNKNOWN)
+    # A file that nobody is in the middle of writing: the store would wait a moment for that one.
+    os.utime(draft, (0, 0))
+    try:
+        with closing(
+            JsonStore.open(draft, address=str(draft), read_only=True, now=clock.utc_now, patience=_PATIENCE)
+        ) as store:
+            # A file may hold what is not on record, so that no version of it is older than another.
+            return {task.id: replace(task, version="") for task in store.tasks()}
+    except StoreError:
+        return None
+
+
+def _write_pair(path: Path, raw: bytes, lines: list[Line], *, left: str) -> None:
+    """Write a task file, and a log whose last commit counts as having reached it, and as having left it so."""
+    if lines:
+        begins = max(number for number, line in enumerate(lines) if isinstance(line.batch, Batch))
+        lines[begins] = replace(lines[begins], batch=Batch(len(lines) - begins, left, left))
+        _write(log_path(path), b"".join(_encoded(line) + b"\n" for line in lines))
+    _write(path, raw)
+
+
+def _text(task: Task) -> bytes:
+    said = {name: plain(getattr(task, name)) for name in FIELDS}
+    return jsontext.encode({**said, "state": task.state.value, **task.extra}).encode()
+
+
+def _encoded(line: Line) -> bytes:
+    try:
+        return msgspec.json.encode(line)
+    except (UnicodeEncodeError, OverflowError):
+        return jsontext.encode(msgspec.to_builtins(line)).encode()
+
+
+def _write(path: Path, content: bytes) -> None:
+    file = placing.new_file(path)
+    try:
+        placing.write_all(file, content)
+        placing.sync(file)
+    finally:
+        os.close(file)

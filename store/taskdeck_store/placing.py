@@ -1,0 +1,105 @@
+"""New files: made beside their place where no one else can read them, made durable, and put there whole.
+
+A file is never made over another one, nor through a symbolic link that somebody planted.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+from pathlib import Path
+
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL
+for _name in ("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"):
+    _FLAGS |= getattr(os, _name, 0)
+
+
+def draft_of(path: Path) -> Path:
+    """Return a name that nobody else uses, beside a path and with its suffix."""
+    return path.with_name(f".{os.urandom(8).hex()}.{path.name}")
+
+
+def new_file(path: Path) -> int:
+    """Make a file that only its owner may read, and return its descriptor. Raises OSError."""
+    return os.open(path, _FLAGS, 0o600)
+
+
+def finish(file: int, like: os.stat_result) -> None:
+    """Give a new file the owner (from root) and the mode of another, and make it durable. Raises OSError.
+
+    Where it cannot have the other's owner and group, the mode is cut down to its owner's part.
+    """
+    if sys.platform != "win32":
+        if os.geteuid() == 0:
+            os.fchown(file, like.st_uid, like.st_gid)
+        made = os.fstat(file)
+        alike = (made.st_uid, made.st_gid) == (like.st_uid, like.st_gid)
+        os.fchmod(file, stat.S_IMODE(like.st_mode) & (0o666 if alike else 0o600))
+    sync(file)
+
+
+def finish_file(path: Path, like: os.stat_result) -> None:
+    """Finish a new file that is closed already; see `finish`. Raises OSError."""
+    file = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+    try:
+        finish(file, like)
+    finally:
+        os.close(file)
+
+
+def put(draft: Path, path: Path) -> None:
+    """Give a draft its name for good. Raises FileExistsError when that is taken, and OSError."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system without hard links.
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        draft.rename(path)
+    else:
+        draft.unlink()
+    sync_folder(path)
+
+
+def write_all(file: int, content: bytes) -> None:
+    """Write all of a content to a descriptor: the write before a full disk may be a short one. Raises OSError."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+def copy_bytes(source: Path, draft: Path, like: os.stat_result) -> None:
+    """Copy a file as it is into a new one. Raises OSError."""
+    file = new_file(draft)
+    try:
+        with source.open("rb") as reading:
+            while piece := reading.read(1 << 20):
+                write_all(file, piece)
+        finish(file, like)
+    finally:
+        os.close(file)
+
+
+def sync(file: int) -> None:
+    """Make what was written to a descriptor survive a power loss. Raises OSError."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        # There, fsync leaves it in the drive's cache; see the manual page fsync(2).
+        fcntl.fcntl(file, fcntl.F_FULLFSYNC)
+    else:
+        os.fsync(file)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a file's folder durable. Raises OSError."""
+    if sys.platform != "win32":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            sync(folder)
+        finally:
+            os.close(folder)

@@ -1,0 +1,47 @@
+"""What dead workers held goes back to the queue: the tasks whose lease has run out."""
+
+from __future__ import annotations
+
+from taskdeck_store import clock
+from taskdeck_store.contract import Outcome, Store
+from taskdeck_store.machine import Command, command, is_overdue, new_operation
+from taskdeck_store.query.terms import Field, Pattern, Query, TextTerm
+from taskdeck_store.values import Action, State, Task, Time
+
+_IN_PROGRESS = Query((TextTerm(field=Field.STATE, choices=(Pattern("exact", State.IN_PROGRESS),)),))
+_LONGEST_NAME = 100
+
+
+def overdue(store: Store, now: Time) -> list[Task]:
+    """Return the tasks in progress whose lease ran out before a moment, in the board's order. Raises StoreError."""
+    return [task for task in store.tasks(_IN_PROGRESS) if is_overdue(task, now)]
+
+
+def release_overdue(store: Store, *, actor: str, now: Time, note: str | None = None) -> tuple[Outcome, ...]:
+    """Release what is overdue at a moment, in one commit and as one group; each event says why, and then `note`.
+
+    A task that was renewed, released or finished between the look and the commit is refused with a conflict, and the
+    others are released. Raises StoreError.
+    """
+    group = new_operation()
+    return store.apply([_release(task, actor, now, group, note) for task in overdue(store, now)])
+
+
+def _release(task: Task, actor: str, now: Time, group: str, note: str | None) -> Command:
+    ended = clock.normalised(task.lease_until or "")
+    holder = f"{_printable(task.owner)} held it" if task.owner else "nobody is named who held it"
+    why = f"its lease ran out at {ended}; {holder}"
+    return command(
+        task.id,
+        Action.RELEASE,
+        actor=actor,
+        note=f"{why}; {note}" if note else why,
+        expect=task.version,
+        overdue_at=now,
+        group=group,
+    )
+
+
+def _printable(name: str) -> str:
+    cut = name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "…"
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in cut)

@@ -1,0 +1,65 @@
+"""Tasks from events: what the audit log alone says that a task is."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from taskdeck_store import clock, machine
+from taskdeck_store.values import FIELDS, Event, Json, Task
+
+_TIMES = ("lease_until", "created_at", "updated_at", "state_since")
+_UNRECORDED = ("id", "lease_until", "updated_at")
+"""What two tellings of a task may differ in: a heartbeat renews the lease, and writes no event."""
+_STAMPS = ("created_at", "state_since")
+"""Moments that a store need not keep."""
+
+
+def after(task: Task | None, event: Event) -> Task | None:
+    """Return a task after one more event of it; None where there is none: before its first, and once it was removed."""
+    if event.to_state is None:
+        return None
+    fields: dict[str, Json] = {"updated_at": event.at}
+    if task is None:
+        fields["created_at"] = event.at
+    if task is None or event.from_state is not event.to_state:
+        fields["state_since"] = event.at
+    extra: dict[str, Json] = {}
+    for name, (_, value) in event.changes.items():
+        moment = clock.normalised(value) if name in _TIMES and isinstance(value, str) else None
+        if name not in FIELDS or (name in _TIMES and moment is None and value is not None):
+            extra[name] = value
+        elif value is not None or name in _NULLABLE:
+            fields[name] = moment if name in _TIMES else tuple(value) if name == "tags" else value
+        else:
+            fields[name] = getattr(_BARE, name)
+    fields |= {"state": event.to_state, "attempts": event.attempts, "version": str(event.seq)}
+    if task is None:
+        task = Task(id=event.task_id, title="")
+    if extra:
+        fields["extra"] = {**task.extra, **extra}
+    return replace(task, **fields)
+
+
+def differences(stored: Task | None, replayed: Task | None) -> dict[str, tuple[Json, Json]]:
+    """Return the fields in which a stored task is not what its events say: name → stored and replayed.
+
+    A task that only one side has differs in `state`. Lease and `updated_at` are not compared: heartbeats change them.
+    """
+    if stored is None or replayed is None:
+        one, other = (None if task is None else task.state.value for task in (stored, replayed))
+        return {} if one == other else {"state": (one, other)}
+    found: dict[str, tuple[Json, Json]] = {}
+    for name in (*FIELDS, "version"):
+        one, other = getattr(stored, name), getattr(replayed, name)
+        unkept = name in _UNRECORDED or (name in _STAMPS and one is None)
+        if not unkept and not machine.same(one, other) and not (name == "title" and not other.strip()):
+            found[name] = (machine.plain(one), machine.plain(other))
+    for name in stored.extra.keys() | replayed.extra.keys():
+        one, other = stored.extra.get(name), replayed.extra.get(name)
+        if not machine.same(one, other):
+            found[name] = (one, other)
+    return found
+
+
+_BARE = Task(id="", title="")
+_NULLABLE = frozenset(name for name in FIELDS if getattr(_BARE, name) is None)

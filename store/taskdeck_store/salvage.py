@@ -1,0 +1,364 @@
+"""Stores that are damaged beyond healing: to look at what can be read of them, and to make a new store of it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from typing import Protocol, TypeAlias, TypeVar
+
+from msgspec import Struct
+
+from taskdeck_store import clock, placing
+from taskdeck_store.address import Kind, open_store, path_of
+from taskdeck_store.backup import KINDS, kind_there, new_store
+from taskdeck_store.contract import Changes, Fault, Key, Order, Outcome, Stop, Store, StoreError, Tally, Window
+from taskdeck_store.machine import Code, Command, Refusal
+from taskdeck_store.query.terms import EVERYTHING, Query
+from taskdeck_store.remains import Remains, Salvage, salvaged
+from taskdeck_store.values import Event, State, Task
+from taskdeck_store.watch import FolderWatch
+
+_T = TypeVar("_T")
+_Marks: TypeAlias = tuple[tuple[int, ...] | None, ...]
+_NAMED = 5
+_FOREIGN_SIZE = 32_000_000
+"""Bytes; some seconds are spent on the search for a store in a file that does not look like one, and no more."""
+
+
+class Recovered(Struct, frozen=True, kw_only=True):
+    """What was saved from a damaged store into a new one; `problem` says what was met in the old (None: nothing)."""
+
+    kind: str
+    problem: str | None
+    salvage: Salvage
+
+
+class _Salvaging(Protocol):
+    """What each kind of store knows of its remains; see its module `salvaging`."""
+
+    def read(self, path: Path) -> Remains | None: ...
+    def files(self, path: Path) -> tuple[Path, ...]: ...
+    def write(self, draft: Path, remains: Remains, salvage: Salvage) -> None: ...
+
+
+class Readable:
+    """A store to look at, and to work with while it is whole; see `taskdeck_store.contract.Store`.
+
+    Where it is damaged, this shows what can be read of it, read-only, and `damage` tells in a line what is lost and
+    what is the way back. It looks again when the files of the store change.
+    """
+
+    def __init__(self, address: str, *, read_only: bool, now: clock.Clock, patience: float) -> None:
+        self.address = address
+        self.damage: str | None = None
+        self._path = path_of(address)
+        self._asked_read_only = read_only
+        self._patience = patience
+        self._now = now
+        self._folder: str | None = None
+        self._marks: _Marks = ()
+        self._turn = 0
+        self._stack: ExitStack | None = None
+        self._watch: FolderWatch | None = None
+        self._store = self._opened()
+
+    @property
+    def kind(self) -> str:
+        """The backend's name for people."""
+        return self._store.kind
+
+    @property
+    def read_only(self) -> bool:
+        """Whether `apply` refuses everything."""
+        return self.damage is not None or self._store.read_only
+
+    @property
+    def audited(self) -> bool:
+        """Whether the store has an audit log by now."""
+        return self._store.audited
+
+    def apply(self, commands: Sequence[Command], *, whole: bool = False) -> tuple[Outcome, ...]:
+        """Commit commands; see the contract. A damaged store takes none."""
+        if self._stack is None:
+            self._look_again()
+        if self.damage is None:
+            return self._store.apply(commands, whole=whole)
+        refusal = Refusal(
+            code=Code.READ_ONLY, message=f"{self.address} is damaged and can only be read; {_way(self._path)}"
+        )
+        return tuple(Outcome(command=one, task=self._store.get(one.task_id), refusal=refusal) for one in commands)
+
+    @contextmanager
+    def reading(self, *, latest: bool = True) -> Iterator[None]:
+        """Make all reads inside see one commit; see the contract."""
+        if self._stack is not None:
+            yield
+            return
+        if latest:
+            self._look_again()
+        with ExitStack() as stack:
+            self._enter(stack, latest=latest)
+            self._stack = stack
+            try:
+                yield
+            finally:
+                self._stack = None
+
+    def counts(self, query: Query = EVERYTHING) -> Mapping[State, Tally]:
+        """Return the tally of every state."""
+        return self._read(lambda store: store.counts(query))
+
+    def window(
+        self,
+        state: State,
+        order: Order,
+        *,
+        start: int | Key = 0,
+        before: int = 0,
+        limit: int = 100,
+        query: Query = EVERYTHING,
+    ) -> Window:
+        """Return the cards of a column from a rank or a place on; see the contract."""
+        return self._read(
+            lambda store: store.window(state, order, start=start, before=before, limit=limit, query=query)
+        )
+
+    def get(self, task_id: str) -> Task | None:
+        """Return a task, or None."""
+        return self._read(lambda store: store.get(task_id))
+
+    def tasks(self, query: Query = EVERYTHING, *, limit: int | None = None) -> Sequence[Task]:
+        """Return whole tasks; see the contract."""
+        return self._read(lambda store: store.tasks(query, limit=limit))
+
+    def events(
+        self, task_id: str | None = None, *, after: int = 0, limit: int | None = None, newest: bool = False
+    ) -> Sequence[Event]:
+        """Return events; see the contract."""
+        return self._read(lambda store: store.events(task_id, after=after, limit=limit, newest=newest))
+
+    def changes(self, cursor: str | None = None, *, limit: int = 2_000) -> Changes:
+        """Return what was committed since a cursor; see the contract."""
+
+        def told(store: Store) -> Changes:
+            turn, _, inner = (cursor or "").partition("/")
+            known = cursor is not None and turn == str(self._turn)
+            found = store.changes(inner if known else None, limit=limit)
+            complete = found.complete and (known or cursor is None)
+            return Changes(cursor=f"{self._turn}/{found.cursor}", changes=found.changes, complete=complete)
+
+        return self._read(told)
+
+    def wait(self, timeout: float, stop: Stop | None = None) -> bool:
+        """Sleep until something may have changed; see the contract."""
+        watch = self._watch
+        return self._store.wait(timeout, stop) if watch is None else watch.wait(timeout, stop)
+
+    def close(self) -> None:
+        """Let go of files and locks; ends a wait."""
+        self._store.close()
+        self._forget()
+
+    def _read(self, ask: Callable[[Store], _T]) -> _T:
+        if self._stack is None:
+            self._look_again()
+        try:
+            return ask(self._store)
+        except StoreError as error:
+            if error.fault is not Fault.DAMAGED or self.damage is not None or self._store.kind != "SQLite":
+                raise
+            self._fall_back(error)
+            return ask(self._store)
+
+    def _enter(self, stack: ExitStack, *, latest: bool) -> None:
+        try:
+            stack.enter_context(self._store.reading(latest=latest))
+        except StoreError as error:
+            if error.fault is not Fault.DAMAGED or self.damage is not None or self._store.kind != "SQLite":
+                raise
+            self._fall_back(error)
+            stack.enter_context(self._store.reading(latest=latest))
+
+    def _opened(self) -> Store:
+        try:
+            return open_store(self.address, read_only=self._asked_read_only, now=self._now, patience=self._patience)
+        except StoreError as error:
+            if not _may_be_damaged(self._path, error, most=_FOREIGN_SIZE):
+                raise
+            return self._salvage(error)
+
+    def _salvage(self, error: StoreError) -> Store:
+        """Open what can be read of the store; the error is raised where that is nothing."""
+        self._marks = _marks(self._path)
+        kind, remains = _remains(self._path, error)
+        found = salvaged(remains)
+        self._folder = tempfile.mkdtemp(prefix="taskdeck-salvage-")
+        draft = Path(self._folder) / f"tasks.{'db' if kind == 'sqlite' else 'json'}"
+        _salvaging(kind).write(draft, remains, found)
+        self.damage = f"{_what(error)}; {told(found)}; {_way(self._path)}"
+        self._watch = FolderWatch(self._path)
+        return open_store(str(draft), read_only=True, now=self._now)
+
+    def _fall_back(self, error: StoreError) -> None:
+        if self._stack is not None:
+            with suppress(StoreError):
+                self._stack.close()
+        with suppress(StoreError):
+            self._store.close()
+        self._turn += 1
+        self._store = self._salvage(error)
+        if self._stack is not None:
+            self._stack.enter_context(self._store.reading())
+
+    def _look_again(self) -> None:
+        """Open a damaged store anew when its files have changed: somebody may have put a good one there."""
+        if self.damage is None:
+            return
+        try:
+            if _marks(self._path) == self._marks:
+                return
+        except StoreError:
+            # It is gone: what was read of it is still there.
+            return
+        before, self._store = self._store, self._reopened()
+        before.close()
+
+    def _reopened(self) -> Store:
+        folder, watch, damage = self._folder, self._watch, self.damage
+        self._folder = self._watch = self.damage = None
+        try:
+            store = self._opened()
+        except StoreError:
+            self._folder, self._watch, self.damage = folder, watch, damage
+            raise
+        self._turn += 1
+        if watch is not None:
+            watch.close()
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        return store
+
+    def _forget(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def open_readable(
+    address: str, *, read_only: bool = False, now: clock.Clock = clock.utc_now, patience: float = 10.0
+) -> Readable:
+    """Open the store at an address as `open_store` does, or what can be read of it where it is damaged.
+
+    Raises StoreError when there is no store, or nothing of it can be read.
+    """
+    return Readable(address, read_only=read_only, now=now, patience=patience)
+
+
+def recover(address: str, target: str) -> Recovered:
+    """Make a new store, where nothing is, of what can be read of a damaged one. Nothing else is changed.
+
+    Events keep their numbers and hashes. Raises StoreError when nothing can be read, or the new store not be made.
+    """
+    source, path = path_of(address), path_of(target)
+    problem = None
+    try:
+        store = open_store(address, read_only=True)
+        try:
+            store.tasks()
+            store.events()
+        finally:
+            store.close()
+    except StoreError as error:
+        if not _may_be_damaged(source, error):
+            raise
+        problem = error
+    kind, remains = _remains(source, problem)
+    found = salvaged(remains)
+    like = source.stat()
+    with new_store(path, kind) as draft:
+        salvaging = _salvaging(kind)
+        salvaging.write(draft, remains, found)
+        with closing(open_store(str(draft))) as made:
+            # What is not told by the events that are left is put on record by who first reads the store.
+            made.counts()
+        for file in salvaging.files(draft):
+            if file.exists():
+                placing.finish_file(file, like)
+    return Recovered(kind=KINDS[kind], problem=None if problem is None else _what(problem), salvage=found)
+
+
+def told(salvage: Salvage) -> str:
+    """Return in a line what was saved and what was not."""
+    parts = [f"{len(salvage.tasks):,} tasks and {len(salvage.events):,} events can be read"]
+    if salvage.rebuilt:
+        parts.append(f"{len(salvage.rebuilt):,} of the tasks from their events ({_some(salvage.rebuilt)})")
+    if salvage.outdated:
+        parts.append(f"{len(salvage.outdated):,} may be older than they were ({_some(salvage.outdated)})")
+    if salvage.lost:
+        parts.append(f"{len(salvage.lost):,} tasks are lost ({_some(salvage.lost)})")
+    if salvage.gaps:
+        runs = [f"{first}" if first == last else f"{first}–{last}" for first, last in salvage.gaps]
+        parts.append(f"events are lost: {_some(runs)}")
+    if salvage.events:
+        parts.append(f"the last event known is {salvage.events[-1].seq}")
+    return ", ".join(parts)
+
+
+def _may_be_damaged(path: Path, error: StoreError, *, most: int | None = None) -> bool:
+    """Tell whether a file that could not be opened may be a damaged store: one without its marks looks foreign.
+
+    A foreign file of more than `most` bytes is taken for what it looks like.
+    """
+    if error.fault is Fault.DAMAGED or not path.is_file():
+        return error.fault is Fault.DAMAGED
+    return error.fault is Fault.FOREIGN and (most is None or path.stat().st_size <= most)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
+
+
+def _what(error: StoreError) -> str:
+    return error.message.partition("; ")[0]
+
+
+def _way(path: Path) -> str:
+    return f"the way back: taskdeck restore BACKUP {path}, or: taskdeck recover {path} TARGET"
+
+
+def _remains(path: Path, error: StoreError | None) -> tuple[Kind, Remains]:
+    kind = kind_there(path)
+    try:
+        remains = _salvaging(kind).read(path)
+    except OSError as trouble:
+        raise StoreError(Fault.UNREADABLE, f"cannot read {path}: {trouble.strerror}") from trouble
+    if remains is None:
+        raise error or StoreError(Fault.DAMAGED, f"nothing of {path} can be read")
+    return kind, remains
+
+
+def _salvaging(kind: Kind) -> _Salvaging:
+    if kind == "sqlite":
+        from taskdeck_store.sqlite import salvaging as of_sqlite
+
+        return of_sqlite
+    from taskdeck_store.jsonfile import salvaging as of_json
+
+    return of_json
+
+
+def _marks(path: Path) -> _Marks:
+    """Return what changes when somebody writes to the files of a store, or puts others in their place."""
+    return tuple(map(_mark, _salvaging(kind_there(path)).files(path)))
+
+
+def _mark(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_ino, found.st_size, found.st_mtime_ns) if found.st_size else None

@@ -1,0 +1,241 @@
+"""The audit log as a chain, and a store checked against it: what is found, and what each kind of forgery looks like."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+from backends import Backend, Sqlite
+from moving import done, put
+
+from conftest import Opener
+from taskdeck_store import Action, Event, State, Store, open_store
+from taskdeck_store.audit import BEGINNING
+from taskdeck_store.sqlite import triggers
+from taskdeck_store.values import EXTERNAL
+from taskdeck_store.verification import Verification, verify
+
+
+def independent(previous: str, event: Event) -> str:
+    """The hash as README tells it, without the library."""
+    told = [previous, event.seq, event.task_id, event.at, event.actor, event.action, event.from_state, event.to_state]
+    told += [event.attempts, event.note, event.changes, event.group, event.undoes]
+    return sha256(json.dumps(told, separators=(",", ":"), sort_keys=True).encode()).hexdigest()
+
+
+def worked(store: Store) -> None:
+    put(store, "t-1", State.COMPLETED, data={"b": [1, 2.5, None], "a": "\ud83d\ude00 ü"}, tags=["x", "y"])
+    put(store, "t-2", State.FAILED)
+    done(store, "t-2", Action.RETRY)
+    done(store, "t-2", Action.EDIT, priority=1, description="over\nlines")
+
+
+def test_every_event_is_sealed_over_the_one_before(store: Store, opened: Opener) -> None:
+    worked(store)
+    previous = BEGINNING
+    for event in opened().events():
+        assert event.hash == independent(previous, event)
+        previous = str(event.hash)
+
+
+def test_an_outcome_has_the_event_as_it_was_sealed(store: Store) -> None:
+    put(store, "t-1")
+    assert store.apply([]) == ()
+    task = done(store, "t-1", Action.START)
+    assert task.version == "2"
+    (last,) = store.events(limit=1, newest=True)
+    assert last.hash is not None
+
+
+def test_a_store_that_was_worked_on_is_sound(store: Store, backend: Backend, path: Path) -> None:
+    worked(store)
+    backend.meddle(path, "t-2", title="by hand", data={"x": 1})
+    backend.meddle(path, "t-9", title="from elsewhere")
+    backend.remove(path, "t-1")
+    assert store.get("t-1") is None
+    found = verify(store)
+    assert (found.broken, found.differing, found.is_sound) == (None, {}, True)
+    assert found.events == len(store.events())
+
+
+def test_what_an_outside_program_did_is_sealed_by_the_next_writer(store: Store, backend: Backend, path: Path) -> None:
+    put(store, "t-1")
+    backend.meddle(path, "t-1", title="by hand")
+    done(store, "t-1", Action.START)
+    found = verify(store)
+    assert [event.actor for event in store.events()] == ["ann", EXTERNAL, "ann"]
+    assert (found.is_sound, found.unsealed) == (True, 0)
+    assert found.head == store.events(newest=True, limit=1)[0].hash
+
+
+def test_an_empty_store_is_sound(store: Store) -> None:
+    found = verify(store)
+    assert (found.is_sound, found.events, found.head) == (True, 0, BEGINNING)
+
+
+def test_a_check_goes_on_where_it_was_when_the_store_has_grown(store: Store, backend: Backend, path: Path) -> None:
+    check = Verification(store)
+    for number in range(30):
+        put(store, f"t-{number}", State.REVIEW)
+        check.advance(2)
+    while check.advance(2):
+        pass
+    assert (check.is_sound, check.events) == (True, 90)
+    done(store, "t-3", Action.APPROVE)
+    backend.meddle(path, "t-4", title="by hand")
+    while check.advance(1):
+        pass
+    assert (check.is_sound, check.events) == (True, 92)
+
+
+class Forged:
+    """A SQLite store, and someone who can write to its file past all its rules."""
+
+    def __init__(self, program: Sqlite, folder: Path) -> None:
+        self.path = program.make(folder)
+        self._program = program
+
+    def sql(self, statement: str, *values: Any) -> None:
+        names = [trigger.split()[2] for trigger in triggers.ddl()]
+        drops = [(f"DROP TRIGGER {name}", []) for name in names]
+        makes = [(trigger, []) for trigger in triggers.ddl()]
+        self._program.sql(self.path, *drops, (statement, list(values)), *makes)
+
+
+def worked_on(path: Path) -> Store:
+    """A store with tasks that were moved: t-1 by the events 1 to 4, t-2 by those after."""
+    store = open_store(str(path))
+    worked(store)
+    return store
+
+
+@pytest.fixture
+def forged(sqlite: Sqlite, tmp_path: Path) -> Forged:
+    return Forged(sqlite, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("forgery", "seq", "said"),
+    [
+        ("UPDATE events SET actor = 'bob' WHERE seq = 3", 3, "hash"),
+        ("UPDATE events SET note = 'never said' WHERE seq = 2", 2, "hash"),
+        ("UPDATE events SET at = '2020-01-01T00:00:00.000000Z' WHERE seq = 1", 1, "hash"),
+        ("UPDATE events SET changes = '{}' WHERE seq = 1", 1, "hash"),
+        ("UPDATE events SET \"group\" = 'g' WHERE seq = 4", 4, "hash"),
+        ("UPDATE events SET undoes = 1 WHERE seq = 4", 4, "hash"),
+        ("UPDATE events SET attempts = 7 WHERE seq = 4", 4, "hash"),
+        ("UPDATE events SET hash = upper(hash) WHERE seq = 4", 4, "hash"),
+        ("UPDATE events SET to_state = 'failed' WHERE seq = 2", 2, "hash"),
+        ("UPDATE events SET from_state = 'review' WHERE seq = 2", 2, "pending"),
+        ("UPDATE events SET task_id = 't-2' WHERE seq = 2", 2, "t-2"),
+        ("DELETE FROM events WHERE seq = 3", 3, "missing"),
+        ("DELETE FROM events WHERE seq = 1", 1, "missing"),
+    ],
+)
+def test_a_changed_or_missing_event_breaks_the_chain_where_it_is(
+    forged: Forged, forgery: str, seq: int, said: str
+) -> None:
+    store = worked_on(forged.path)
+    forged.sql(forgery)
+    found = verify(store)
+    assert found.broken is not None
+    assert found.broken.seq == seq
+    assert said in found.broken.reason
+    store.close()
+
+
+def test_an_event_that_was_never_written_breaks_the_chain(forged: Forged) -> None:
+    store = worked_on(forged.path)
+    forged.sql(
+        "INSERT INTO events (task_id, at, actor, action, from_state, to_state, attempts) "
+        "VALUES ('t-1', '2026-01-31T09:00:00.000000Z', 'bob', 'start', 'pending', 'in_progress', 0)"
+    )
+    found = verify(store)
+    assert found.broken is not None
+    assert found.broken.seq == 9
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("forgery", "task_id", "fields"),
+    [
+        ("UPDATE tasks SET title = 'other' WHERE id = 't-1'", "t-1", {"title": ("other", "task t-1")}),
+        ("UPDATE tasks SET result = '1' WHERE id = 't-1'", "t-1", {"result": (1, None)}),
+        ("UPDATE tasks SET tags = '[]' WHERE id = 't-1'", "t-1", {"tags": ([], ["x", "y"])}),
+        ("UPDATE tasks SET version = '7' WHERE id = 't-1'", "t-1", {"version": ("7", "4")}),
+        ("UPDATE tasks SET state = 'review' WHERE id = 't-1'", "t-1", {"state": ("review", "completed")}),
+        ("DELETE FROM tasks WHERE id = 't-1'", "t-1", {"state": (None, "completed")}),
+        ("UPDATE tasks SET id = 't-7' WHERE id = 't-1'", "t-7", {"state": ("completed", None)}),
+    ],
+)
+def test_a_task_that_is_not_what_its_events_say_is_named(
+    forged: Forged, forgery: str, task_id: str, fields: dict[str, Any]
+) -> None:
+    store = worked_on(forged.path)
+    forged.sql(forgery)
+    found = verify(store)
+    assert found.broken is None
+    assert not found.is_sound
+    assert found.differing[task_id].fields == fields
+    store.close()
+
+
+def test_a_task_slipped_in_past_the_rules_is_named(forged: Forged) -> None:
+    store = worked_on(forged.path)
+    forged.sql("INSERT INTO tasks (id, title) VALUES ('t-8', 'x')")
+    forged.sql("UPDATE counts SET count = count + 1 WHERE state = 'pending'")
+    found = verify(store)
+    assert list(found.differing) == ["t-8"]
+    store.close()
+
+
+def test_a_heartbeat_leaves_a_store_sound(sqlite: Sqlite, forged: Forged) -> None:
+    store = worked_on(forged.path)
+    done(store, "t-2", Action.START, lease_until="2026-01-31T09:10:00.000000Z")
+    sqlite.sql(forged.path, ("UPDATE tasks SET lease_until = '2026-01-31T09:20:00.000000Z' WHERE id = 't-2'", []))
+    assert verify(store).is_sound
+    store.close()
+
+
+def test_a_great_backlog_is_sealed_bit_by_bit(sqlite: Sqlite, forged: Forged) -> None:
+    store = worked_on(forged.path)
+    many = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4500)"
+    sqlite.sql(forged.path, (f"{many} INSERT INTO tasks (id, title) SELECT 'o-' || i, 'outside' FROM n", []))
+    unsealed = []
+    for number in range(4):
+        put(store, f"t-{number + 10}")
+        unsealed.append(verify(store).unsealed)
+    assert unsealed == [2_501, 502, 0, 0]
+    assert verify(store).is_sound
+    store.close()
+
+
+def test_a_store_of_the_first_layout_is_sealed_and_keeps_its_rules(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    old = apsw.Connection(str(path))
+    old.execute((Path(__file__).parent / "layouts" / "layout-1.sql").read_text())
+    old.close()
+    looking = open_store(str(path), read_only=True)
+    assert [event.hash for event in looking.events()] == [None] * 5
+    assert (verify(looking).is_sound, verify(looking).unsealed) == (True, 5)
+    looking.close()
+
+    store = open_store(str(path))
+    done(store, "t-1", Action.APPROVE)
+    found = verify(store)
+    assert (found.is_sound, found.unsealed, found.events) == (True, 0, 6)
+    store.close()
+    fresh = Sqlite().make(tmp_path)
+    assert schema_of(path) == schema_of(fresh)
+
+
+def schema_of(path: Path) -> list[Any]:
+    connection = apsw.Connection(str(path))
+    found = list(connection.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY name"))
+    version = connection.pragma("user_version")
+    connection.close()
+    return [version, *((kind, name, " ".join((sql or "").split())) for kind, name, sql in found)]

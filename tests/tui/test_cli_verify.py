@@ -1,0 +1,149 @@
+"""verify: what it says of a sound store, of each thing that can be wrong, and of hashes noted elsewhere."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cli_stage import add, taskdeck
+
+FORGE = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+    connection.execute(f"DROP TRIGGER {name}")
+connection.executescript(sys.argv[2])
+connection.close()
+"""
+
+
+def forge(path: str, script: str) -> None:
+    """Write to a SQLite store past all its rules, as a program with the file in its hands can."""
+    subprocess.run([sys.executable, "-c", FORGE, path, script], check=True)
+
+
+@pytest.fixture(params=["tasks.db", "tasks.json"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    path = str(tmp_path / request.param)
+    taskdeck("init", path)
+    add(path, "a", "b")
+    assert taskdeck("start", path, "a", "--actor", "ann").code == 0
+    return path
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    path = str(tmp_path / "tasks.db")
+    taskdeck("init", path)
+    add(path, "a", "b")
+    assert taskdeck("start", path, "a", "--actor", "ann").code == 0
+    return path
+
+
+def test_a_sound_store(store: str) -> None:
+    found = taskdeck("verify", store)
+    assert found.code == 0
+    assert "3 events are a whole chain" in found.out
+    assert "every task is what its events say" in found.out
+    told = taskdeck("verify", store, "--json").value
+    assert told["head"] == taskdeck("log", store, "--json").value[-1]["hash"]
+    assert {name: told[name] for name in ("sound", "events", "unsealed", "broken", "differing")} == {
+        "sound": True,
+        "events": 3,
+        "unsealed": 0,
+        "broken": None,
+        "differing": [],
+    }
+
+
+def test_a_file_that_taskdeck_never_wrote_to(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    path.write_text('[{"id": "a", "title": "x", "state": "pending"}]')
+    found = taskdeck("verify", str(path))
+    assert found.code == 0
+    assert "no audit log yet" in found.out
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
+def test_a_changed_event_is_named(database: str) -> None:
+    forge(database, "UPDATE events SET actor = 'mallory' WHERE seq = 2")
+    found = taskdeck("verify", database)
+    assert found.code == 1
+    assert "broken at event 2" in found.out
+    assert json.loads(taskdeck("verify", database, "--json").out)["broken"]["seq"] == 2
+
+
+def test_a_task_that_is_not_what_its_events_say_is_named(database: str) -> None:
+    forge(database, "UPDATE tasks SET title = 'forged \x1b[31m' WHERE id = 'b'")
+    found = taskdeck("verify", database)
+    assert found.code == 1
+    assert "1 task is not what the events say" in found.out
+    assert "forged" in found.out
+    assert "\x1b" not in found.out
+    told = json.loads(taskdeck("verify", database, "--json").out)
+    assert told["differing"] == [{"task_id": "b", "fields": {"title": ["forged \x1b[31m", "Task b"]}}]
+
+
+def test_an_outside_change_to_a_file_is_told_until_it_is_on_record(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    taskdeck("init", str(path))
+    add(str(path), "a", "b")
+    path.write_text(path.read_text().replace("Task b", "by hand"))
+    assert taskdeck("verify", str(path)).code == 1
+    assert taskdeck("start", str(path), "a").code == 0
+    assert taskdeck("verify", str(path)).code == 0
+
+
+def test_an_anchor_is_made_then_checked_and_grows_with_the_log(store: str, tmp_path: Path) -> None:
+    anchor = tmp_path / "elsewhere" / "anchor"
+    anchor.parent.mkdir()
+    assert "noted event 3" in taskdeck("verify", store, "--anchor", str(anchor)).out
+    assert taskdeck("verify", store, "--anchor", str(anchor)).code == 0
+    taskdeck("submit", store, "a")
+    found = taskdeck("verify", store, "--anchor", str(anchor))
+    assert "agrees with 1 noted" in found.out
+    assert "noted event 4" in found.out
+    notes = [json.loads(line) for line in anchor.read_text().splitlines()]
+    hashes = [event["hash"] for event in taskdeck("log", store, "--json").value]
+    assert [(note["seq"], note["hash"]) for note in notes] == [(3, hashes[2]), (4, hashes[3])]
+
+
+def test_an_anchor_tells_what_the_chain_alone_cannot(database: str, tmp_path: Path) -> None:
+    """Whoever can write the whole file can make every hash anew, or cut off the end: only a note elsewhere tells."""
+    anchor = tmp_path / "anchor"
+    assert taskdeck("verify", database, "--anchor", str(anchor)).code == 0
+
+    again = str(tmp_path / "again.db")
+    taskdeck("init", again)
+    add(again, "a", "b")
+    taskdeck("start", again, "a", "--actor", "mallory")
+    assert taskdeck("verify", again).code == 0
+    rewritten = taskdeck("verify", again, "--anchor", str(anchor))
+    assert rewritten.code == 1
+    assert "the anchor has another hash" in rewritten.out
+
+    forge(database, "DELETE FROM events WHERE seq = 3; UPDATE tasks SET state='pending', version='1', owner=NULL "
+                    "WHERE id='a'; UPDATE tasks SET state_since = created_at, updated_at = created_at")  # fmt: skip
+    assert taskdeck("verify", database).code == 0
+    shortened = taskdeck("verify", database, "--anchor", str(anchor))
+    assert shortened.code == 1
+    assert "the anchor knows event 3" in shortened.out
+    assert len(anchor.read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("content", ["nonsense\n", '{"seq": "x"}\n', "\x00\n"])
+def test_an_anchor_file_that_is_none_is_refused_and_kept(database: str, tmp_path: Path, content: str) -> None:
+    anchor = tmp_path / "anchor"
+    anchor.write_text(content)
+    found = taskdeck("verify", database, "--anchor", str(anchor))
+    assert found.code == 2
+    assert f"{anchor} line 1" in found.err
+    assert anchor.read_text() == content
+
+
+def test_an_anchor_that_cannot_be_read_or_written_is_said(database: str, tmp_path: Path) -> None:
+    assert taskdeck("verify", database, "--anchor", str(tmp_path)).code == 2
+    assert taskdeck("verify", database, "--anchor", str(tmp_path / "no" / "such")).code == 2
