@@ -43,6 +43,7 @@ class WriteLock:
         self._fd: int | None = None
         self._queue_fd: int | None = None
         self._turn: _Turn | None = None
+        self._held = False
 
     def hold(self, patience: float) -> _Hold:
         """Hold the lock for the body of a `with`.
@@ -95,6 +96,22 @@ class WriteLock:
         finally:
             os.close(fd)
         return int.from_bytes(written, "big") if len(written) == _SERIAL_BYTES else None
+
+    def is_held_elsewhere(self) -> bool:
+        """Tell whether another handle, of any program, holds the lock at this moment."""
+        if self._held:
+            return False
+        try:
+            fd = os.open(self._path, _FLAGS)
+        except OSError:
+            return False
+        try:
+            is_free = _try_lock(fd)
+            if is_free:
+                _unlock(fd)
+        finally:
+            os.close(fd)
+        return not is_free
 
     def close(self) -> None:
         """Let go of the files, which stay in their places."""
@@ -189,8 +206,10 @@ class _Hold:
 
     def __enter__(self) -> None:
         self._fd = self._lock._taken(self._patience)
+        self._lock._held = True
 
     def __exit__(self, *error: object) -> None:
+        self._lock._held = False
         _unlock(self._fd)
 
 

@@ -65,6 +65,21 @@ def put(draft: Path, path: Path) -> None:
     sync_folder(path)
 
 
+def make(path: Path, content: bytes) -> None:
+    """Make a file that only its owner may read: whole or not at all, and never over another. Raises OSError."""
+    draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}.new")
+    file = new_file(draft)
+    try:
+        try:
+            write_all(file, content)
+            sync(file)
+        finally:
+            os.close(file)
+        put(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def write_all(file: int, content: bytes) -> None:
     """Write all of a content to a descriptor: the write before a full disk may be a short one. Raises OSError."""
     view = memoryview(content)

@@ -56,10 +56,12 @@ def differences(stored: Task | None, replayed: Task | None) -> dict[str, tuple[J
             found[name] = (machine.plain(one), machine.plain(other))
     for name in stored.extra.keys() | replayed.extra.keys():
         one, other = stored.extra.get(name), replayed.extra.get(name)
-        if not machine.same(one, other):
+        if not machine.same(one, other) and not (one in _EMPTY and other in _EMPTY):
             found[name] = (one, other)
     return found
 
 
+_EMPTY: tuple[Json, ...] = (None, "", [], {})
+"""What a task has in a field of its file that was never filled in."""
 _BARE = Task(id="", title="")
 _NULLABLE = frozenset(name for name in FIELDS if getattr(_BARE, name) is None)

@@ -195,12 +195,18 @@ class Readable:
         self._marks = _marks(self._path)
         kind, remains = _remains(self._path, error)
         found = salvaged(remains)
-        self._folder = tempfile.mkdtemp(prefix="taskdeck-salvage-")
-        draft = Path(self._folder) / f"tasks.{'db' if kind == 'sqlite' else 'json'}"
-        _salvaging(kind).write(draft, remains, found)
+        folder = tempfile.mkdtemp(prefix="taskdeck-salvage-")
+        try:
+            draft = Path(folder) / f"tasks.{'db' if kind == 'sqlite' else 'json'}"
+            _salvaging(kind).write(draft, remains, found)
+            store = open_store(str(draft), read_only=True, now=self._now)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        self._folder = folder
         self.damage = f"{_what(error)}; {told(found)}; {_way(self._path)}"
         self._watch = FolderWatch(self._path)
-        return open_store(str(draft), read_only=True, now=self._now)
+        return store
 
     def _fall_back(self, error: StoreError) -> None:
         if self._stack is not None:

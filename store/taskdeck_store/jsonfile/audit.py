@@ -23,7 +23,8 @@ from msgspec import UNSET, Struct, UnsetType
 from taskdeck_store import jsontext
 from taskdeck_store.audit import BEGINNING, sealed
 from taskdeck_store.jsonfile.fields import are_held
-from taskdeck_store.jsonfile.replace import own_like, sync, sync_folder, write_all
+from taskdeck_store.jsonfile.replace import own_like
+from taskdeck_store.placing import sync, sync_folder, write_all
 from taskdeck_store.values import Event
 
 
@@ -45,6 +46,9 @@ class Line(Event, frozen=True, kw_only=True):
 
 Commit: TypeAlias = tuple[Line, ...]
 
+_FLAGS = 0
+for _name in ("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"):
+    _FLAGS |= getattr(os, _name, 0)
 _LINE = msgspec.json.Decoder(Line)
 _ENCODER = msgspec.json.Encoder()
 
@@ -195,7 +199,7 @@ class AuditLog:
             self._path.unlink()
             self._follow()
             return
-        file = os.open(self._path, os.O_WRONLY)
+        file = os.open(self._path, os.O_WRONLY | _FLAGS)
         try:
             os.ftruncate(file, self._end)
             sync(file)
@@ -247,7 +251,7 @@ class AuditLog:
         void = self._end > 0
         self._forget()
         if there is not None:
-            self._file = FileIO(str(self._path))
+            self._file = FileIO(os.open(self._path, os.O_RDONLY | _FLAGS))
         return not void
 
     def _parse(self, texts: list[bytes]) -> None:
@@ -261,7 +265,7 @@ class AuditLog:
             if begun and end > len(texts):
                 return
             if not begun or end > len(lines):
-                if any(b"\0" in text for text in texts[index:]):
+                if _is_torn(texts[index:]):
                     return
                 raise DamagedLog(number + (len(lines) if begun else index))
             self._waiting.append((tuple(lines[index:end]), texts[index:end]))
@@ -295,7 +299,7 @@ class AuditLog:
 
 
 def _opened(path: Path, like: os.stat_result) -> tuple[int, bool]:
-    flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    flags = os.O_WRONLY | os.O_APPEND | _FLAGS
     try:
         return os.open(path, flags), False
     except FileNotFoundError:
@@ -335,6 +339,11 @@ def _decoded(texts: list[bytes], numbers: Sequence[int]) -> list[Line]:
             break
         lines.append(line)
     return lines
+
+
+def _is_torn(texts: list[bytes]) -> bool:
+    """Tell whether lines can be what a power loss left of the last commit: zeros in it, and no commit after it."""
+    return any(b"\0" in text for text in texts) and not any(b'"batch":{' in text for text in texts[1:])
 
 
 def _are_sound(lines: list[Line], numbers: Sequence[int]) -> bool:

@@ -6,8 +6,9 @@ killed after the log was synced has committed: the next holder of the lock carri
 not: what is in the log is cut off.
 
 A reader holds no lock. It reads the log, then the mark, then the file, and the log once more if it grew meanwhile. The
-log's last commit counts as soon as the file is as that commit leaves it, or the mark is the commit's. Until then it is
-as if it were not there. Earlier commits count in any case, since nobody appends before the last one is carried on.
+log's last commit counts as soon as the mark is the commit's, or the file is as that commit leaves it and nobody holds
+the lock: its writer might take it back. Until then it is as if it were not there. Earlier commits count in any case,
+since nobody appends before the last one is carried on.
 
 A program that takes no lock may write at any moment. When it did so before our file took the name, nothing of ours
 stays (log and file are put back), and all is decided anew on what it wrote: a command for a task that it changed meets
@@ -67,13 +68,15 @@ class Ledger:
 
         `closely` reads the file even if its size and times are as before.
         """
-        with self.explained("read"):
-            for _ in range(_ROUNDS):
-                self._void |= not self.log.fetch()
-                left = self.lock.serial() if self.log.pending is not None else None
-                self._read(closely)
-                if not self.log.grown():
-                    break
+        begun = time.monotonic()
+        left = self._fetched(closely)
+        while self._may_be_taken_back(left):
+            if self.picture.document.raw:
+                return []
+            if time.monotonic() - begun > _GIVEN_UP:
+                break
+            time.sleep(_NAP)
+            left = self._fetched(closely)
 
         def done(commit: Commit) -> bool:
             batch = commit[0].batch
@@ -87,6 +90,26 @@ class Ledger:
         self._void = False
         self._taken(self._document, self.log.settle(done))
         return [(task_id, None, self.picture.shown(task_id)) for task_id in self.picture.records]
+
+    def _fetched(self, closely: bool) -> int | None:
+        """Read log, mark and file, in this order; return the mark where there is a commit that waits for it."""
+        left: int | None = None
+        with self.explained("read"):
+            for _ in range(_ROUNDS):
+                self._void |= not self.log.fetch()
+                left = self.lock.serial() if self.log.pending is not None else None
+                self._read(closely)
+                if not self.log.grown():
+                    break
+        return left
+
+    def _may_be_taken_back(self, left: int | None) -> bool:
+        """Tell whether the log's last commit is in the file, and its writer is not done with it."""
+        commit = self.log.pending
+        batch = commit[0].batch if commit is not None else None
+        if commit is None or not isinstance(batch, Batch) or batch.before == batch.after or left == mark(commit):
+            return False
+        return batch.after == file_digest(self._document.raw) and self.lock.is_held_elsewhere()
 
     def settle(self) -> list[Moved]:
         """Look, and carry on what a killed writer has left; only while holding the lock. Otherwise as `look`."""

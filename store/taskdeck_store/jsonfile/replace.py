@@ -17,10 +17,11 @@ from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
+from taskdeck_store.placing import new_file, sync, sync_folder, write_all
+
 Signature: TypeAlias = tuple[int, int, int, int, int]
 """What tells two states of a file apart without reading it: device, inode, size, times of content and of inode."""
 
-_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _EXCHANGE = 2
 _HERE = -100
 
@@ -44,7 +45,7 @@ class Replacement:
         """Write the content beside the file, with the file's mode, owner and extended attributes, and sync it."""
         self._new.unlink(missing_ok=True)
         like = self._path.stat()
-        file = os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
+        file = new_file(self._new)
         try:
             write_all(file, content)
             own_like(file, like)
@@ -101,48 +102,6 @@ def _kept(path: Path) -> tuple[int, ...]:
     return signature(path)[:4]
 
 
-def make(path: Path, content: bytes) -> None:
-    """Make a file that only its owner may read: whole or not at all, and never over another. Raises OSError."""
-    draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}.new")
-    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
-    try:
-        try:
-            write_all(file, content)
-            sync(file)
-        finally:
-            os.close(file)
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            raise
-        except OSError:
-            # A file system without hard links.
-            if os.path.lexists(path):
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
-            draft.rename(path)
-        sync_folder(path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def write_all(file: int, content: bytes) -> None:
-    """Write all of a content to a file descriptor: the write before a full disk may be a short one."""
-    view = memoryview(content)
-    while view:
-        view = view[os.write(file, view) :]
-
-
-def sync(file: int) -> None:
-    """Make what was written to a file descriptor survive a power loss."""
-    if sys.platform == "darwin":
-        import fcntl
-
-        # There, fsync leaves it in the drive's cache; see the manual page fsync(2).
-        fcntl.fcntl(file, fcntl.F_FULLFSYNC)
-    else:
-        os.fsync(file)
-
-
 def own_like(file: int, like: os.stat_result) -> None:
     """Give a new file the owner, the group and the mode of another. Raises PermissionError when it may not."""
     if sys.platform != "win32":
@@ -154,16 +113,6 @@ def own_like(file: int, like: os.stat_result) -> None:
                 message = "it belongs to another user or group, and a file that took its place would not"
                 raise PermissionError(error.errno, message) from error
         os.fchmod(file, stat.S_IMODE(like.st_mode))
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in a file's folder durable."""
-    if sys.platform != "win32":
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            sync(folder)
-        finally:
-            os.close(folder)
 
 
 def _copy_attributes(source: Path, target: Path) -> None:

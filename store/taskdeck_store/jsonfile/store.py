@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from taskdeck_store import clock
+from taskdeck_store import clock, placing
 from taskdeck_store.contract import Changes, Fault, Key, Order, Outcome, Stop, StoreError, Tally, Window
 from taskdeck_store.jsonfile.audit import event_of, log_path
 from taskdeck_store.jsonfile.columns import Columns, placed
@@ -19,7 +19,6 @@ from taskdeck_store.jsonfile.feed import Feed
 from taskdeck_store.jsonfile.flaws import one_line
 from taskdeck_store.jsonfile.ledger import Ledger
 from taskdeck_store.jsonfile.picture import Moved
-from taskdeck_store.jsonfile.replace import make
 from taskdeck_store.machine import Code, Command, Refusal
 from taskdeck_store.query.match import matches
 from taskdeck_store.query.terms import EVERYTHING, Field, NumberTerm, Query
@@ -62,7 +61,7 @@ class JsonStore:
         if os.path.lexists(log):
             raise StoreError(Fault.EXISTS, f"{log} exists already, left from another store; move it away first")
         try:
-            make(path, b"[]\n")
+            placing.make(path, b"[]\n")
         except FileExistsError as error:
             raise StoreError(Fault.EXISTS, f"{path} exists already; nothing was changed") from error
         except FileNotFoundError as error:
@@ -203,16 +202,17 @@ class JsonStore:
 
     def _look(self) -> None:
         self._follow_link()
-        ledger = self._ledger
+        ledger, was_audited = self._ledger, self.audited
         closely, self._woken = self._woken, False
         self._take(ledger.look(closely=closely))
         unsettled = ledger.log.pending is not None or ledger.picture.drifted
         if unsettled and not self.read_only and time.monotonic() >= self._record_after:
             self._record()
         if self._noticed:
-            changed = [(task_id, before, ledger.picture.find(task_id)) for task_id, before in self._noticed.items()]
-            recorded = self.audited
-            self._feed.tell([one for one in changed if not recorded or one[0] in ledger.picture.drifted], self._now())
+            noticed, drifted = self._noticed.items(), ledger.picture.drifted if self.audited else self._noticed
+            changed = [(task_id, before, ledger.picture.find(task_id)) for task_id, before in noticed]
+            unrecorded = [one for one in changed if one[0] in drifted or (was_audited and _was_drifted(one[1]))]
+            self._feed.tell(unrecorded, self._now())
             self._noticed.clear()
 
     def _record(self) -> None:
@@ -272,6 +272,11 @@ class JsonStore:
         with self.reading():
             find = self._ledger.picture.find
             return tuple(Outcome(command=one, task=find(one.task_id), refusal=refusal) for one in commands)
+
+
+def _was_drifted(task: Task | None) -> bool:
+    """Tell whether a task was seen as no event tells of it; what the log tells of it later does not begin there."""
+    return task is not None and "+" in task.version
 
 
 @contextmanager

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import apsw
 
+from taskdeck_store import placing
 from taskdeck_store.contract import Fault, StoreError
 from taskdeck_store.sqlite import schema, where
 from taskdeck_store.sqlite.faults import explained, one_line
@@ -201,10 +201,10 @@ def create(path: Path) -> None:
             raise StoreError(Fault.EXISTS, f"{found} exists already; {advice}")
     draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}.new")
     try:
-        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o600))
+        os.close(placing.new_file(draft))
         with explained(path, "write"):
             _fill(draft)
-        _place(draft, path)
+        placing.put(draft, path)
     except FileExistsError as error:
         raise StoreError(Fault.EXISTS, f"{path} exists already; nothing was changed") from error
     except FileNotFoundError as error:
@@ -225,21 +225,3 @@ def _fill(draft: Path) -> None:
             schema.migrate(connection)
     finally:
         connection.close(True)
-
-
-def _place(draft: Path, path: Path) -> None:
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        raise
-    except OSError:
-        # A file system without hard links.
-        if os.path.lexists(path):
-            raise FileExistsError from None
-        draft.rename(path)
-    if sys.platform != "win32":
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
