@@ -141,6 +141,10 @@ class Store(Protocol):
         """Whether `apply` refuses everything."""
 
     @property
+    def damage(self) -> str | None:
+        """What cannot be read of it any more, and the way back, in a line; None while nothing is damaged."""
+
+    @property
     def audited(self) -> bool:
         """Whether the store has an audit log by now."""
 

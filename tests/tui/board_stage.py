@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 
 from taskdeck_store import Action, Store, command, create_store, open_store
 from taskdeck_store.clock import Clock, utc_now
+from taskdeck_store.salvage import open_readable
 from taskdeck_store.values import State, Task
 from taskdeck_tui.board.screen import BoardScreen
 from taskdeck_tui.board.widget import Board
@@ -171,13 +172,14 @@ async def staged(
     check_after: float = BEGIN,
 ) -> AsyncIterator[Stage]:
     """Open the board of a store, as `run_board` does."""
-    store = open_store(str(path), read_only=read_only, now=now, patience=0.5)
+    store = open_readable(str(path), read_only=read_only, now=now, patience=0.5)
     outlet = Outlet()
     reader = Reader(store, Wanted(), now, outlet, check_after=check_after)
     reader.prime()
     writer = Writer(lambda: open_store(str(path), now=now, patience=patience), outlet)
-    deck = Deck(str(path), store.kind, reader, writer, outlet, read_only=store.read_only, actor=actor, now=now)
-    other = open_store(str(path), now=now)
+    locked = store.read_only and store.damage is None
+    deck = Deck(str(path), store.kind, reader, writer, outlet, read_only=locked, actor=actor, now=now)
+    other = open_readable(str(path), read_only=False, now=now, patience=5.0)
     try:
         async with deck.run_test(size=size) as pilot:
             stage = Stage(pilot, deck, other)

@@ -90,3 +90,22 @@ async def test_the_check_leaves_the_board_quick_to_answer(tmp_path: Path) -> Non
         add(stage.other, "new-1", priority=-5)
         await stage.until(lambda: stage.ids(0)[:1] == ["new-1"])
         assert "verifying" in stage.header
+
+
+async def test_a_damaged_store_is_shown_read_only_and_says_what_is_lost(tmp_path: Path) -> None:
+    path = filled(tmp_path / "tasks.db", (60, 0, 0, 0, 0))
+    connection = apsw.Connection(str(path))
+    connection.pragma("wal_checkpoint(TRUNCATE)")
+    (page,) = next(connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'tasks_by_priority'"))
+    connection.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: (page - 1) * 4096] + b"\xff" * 4096 + whole[page * 4096 :])
+    async with staged(path) as stage:
+        await stage.until(lambda: "✗ damaged" in stage.header)
+        assert "read-only" in stage.header
+        assert "taskdeck recover" in stage.text("#status")
+        assert len(stage.ids(0)) == 60
+        await stage.press("s")
+        assert stage.state("pending-1") is None or stage.state("pending-1") == "pending"
+        path.write_bytes(whole)
+        await stage.until(lambda: "✗ damaged" not in stage.header and "live" in stage.header)

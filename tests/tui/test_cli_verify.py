@@ -92,7 +92,9 @@ def test_an_outside_change_to_a_file_is_told_until_it_is_on_record(tmp_path: Pat
     taskdeck("init", str(path))
     add(str(path), "a", "b")
     path.write_text(path.read_text().replace("Task b", "by hand"))
-    assert taskdeck("verify", str(path)).code == 1
+    found = taskdeck("verify", str(path))
+    assert found.code == 1
+    assert "put on record by whoever next opens the store" in found.out
     assert taskdeck("start", str(path), "a").code == 0
     assert taskdeck("verify", str(path)).code == 0
 

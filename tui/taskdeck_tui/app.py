@@ -46,7 +46,9 @@ def run_board(address: str, *, read_only: bool, actor: str, now: Clock = utc_now
     try:
         from taskdeck_tui.deck import Deck
 
-        deck = Deck(address, store.kind, reader, writer, outlet, read_only=store.read_only, actor=actor, now=now)
+        # What is damaged may be put right while the board is open; until then the writer refuses.
+        locked = store.read_only and store.damage is None
+        deck = Deck(address, store.kind, reader, writer, outlet, read_only=locked, actor=actor, now=now)
         deck.run()
     finally:
         finished = writer.close(_AT_ONCE) or _waited_for(writer)

@@ -43,6 +43,8 @@ _STYLES = {
 }
 _NAME = 12
 """Cells that the store's name keeps however little room there is."""
+_ALARM = 9
+"""Cells that an alarm keeps."""
 _QUERY = 6
 """Cells that a filter keeps as long as it is told at all."""
 
@@ -130,6 +132,7 @@ def header_parts(facts: HeaderFacts, width: int) -> Sequence[tuple[str, str]]:
         ("newer", lambda _: "newer" if facts.newer else ""),
         ("query", lambda room: _cut(parts["query"], max(room, _QUERY), tail=0)),
         ("tasks", lambda _: ""),
+        ("alarm", lambda room: _cut(facts.alarm, max(room, _ALARM), tail=0)),
         ("store", lambda room: _cut(parts["store"], max(room, _NAME), tail=max(room, _NAME) // 2)),
         ("newer", lambda _: ""),
         ("query", lambda _: ""),

@@ -35,6 +35,7 @@ class JsonStore:
     """A `taskdeck_store.contract.Store`; see there. Make one with `open`."""
 
     kind = "JSON"
+    damage = None
 
     def __init__(self, path: Path, *, address: str, read_only: bool, now: clock.Clock, patience: float) -> None:
         self.address = address

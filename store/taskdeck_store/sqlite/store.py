@@ -36,6 +36,7 @@ class SqliteStore:
 
     kind = "SQLite"
     audited = True
+    damage = None
 
     def __init__(self, path: Path, *, address: str, read_only: bool, now: clock.Clock, patience: float) -> None:
         self.address = address

@@ -35,6 +35,7 @@ class Standing:
         self._say = trouble
         self._trouble: Trouble | None = None
         self._checked = Checked()
+        self._damage: str | None = None
 
     @property
     def badge(self) -> str:
@@ -47,7 +48,9 @@ class Standing:
 
     @property
     def alarm(self) -> str:
-        """What is wrong with the audit log, in a few words."""
+        """What is wrong with the store or its audit log, in a few words."""
+        if self._damage is not None:
+            return "✗ damaged: shown is what can be read"
         if self._checked.broken is not None:
             return f"✗ log broken at {self._checked.broken.seq:,}"
         differing = self._checked.differing
@@ -62,7 +65,7 @@ class Standing:
             return Mode.LOST
         if self.frozen:
             return Mode.FROZEN
-        return Mode.READ_ONLY if self._read_only else Mode.LIVE
+        return Mode.READ_ONLY if self._read_only or self._damage is not None else Mode.LIVE
 
     def freeze(self) -> None:
         """Hold the board still, or let it go on."""
@@ -74,6 +77,8 @@ class Standing:
     def check(self, checked: Checked) -> None:
         """Take over how far the check of the audit log has come, and say what is wrong when that is found."""
         before, self._checked = self._checked, checked
+        if self._damage is not None:
+            return
         if checked.broken is not None and before.broken is None:
             self._tell(f"event {checked.broken.seq:,} of the audit log: {checked.broken.reason}{_MORE}", Tone.REFUSED)
         elif checked.differing and not (before.differing or checked.broken):
@@ -82,11 +87,13 @@ class Standing:
     def take(self, news: News) -> None:
         """Take over whether there is anything newer than a frozen board shows, and what is wrong with the store."""
         self.newer = self.frozen and (self.newer or news.newer)
-        trouble, before = news.trouble, self._trouble
-        if trouble == before:
+        was_damaged, before = self._damage, self._trouble
+        if news.look is not None:
+            self._damage = news.look.damage
+        self._trouble = trouble = news.trouble
+        if (trouble, self._damage) == (before, was_damaged):
             return
-        self._trouble = trouble
         since = f" · last good look {trouble.last_good[11:19]}Z" if trouble and trouble.last_good else ""
-        self._say(f"{trouble.message}{since}" if trouble else "")
-        if trouble is None:
+        self._say(f"{trouble.message}{since}" if trouble else self._damage or "")
+        if trouble is None and not self._damage:
             self._tell("the store is back", Tone.DONE)

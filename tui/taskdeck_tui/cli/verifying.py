@@ -14,7 +14,7 @@ from msgspec import Struct
 from taskdeck_store import jsontext, open_store
 from taskdeck_store.clock import utc_now
 from taskdeck_store.values import Json, Time
-from taskdeck_store.verification import Verification, verify
+from taskdeck_store.verification import Differing, Verification, verify
 from taskdeck_tui.cli.exits import Exit, UsageError
 from taskdeck_tui.cli.output import BOLD, Output
 from taskdeck_tui.safe import safe
@@ -83,6 +83,8 @@ def _lines(found: Verification, output: Output) -> Iterator[str]:
     if differing:
         what = "1 task is" if len(differing) == 1 else f"{len(differing):,} tasks are"
         yield output.paint(f"✗ {what} not what the events say", BOLD)
+        if any(_is_unrecorded(one) for one in differing):
+            yield "  what another program changed is put on record by whoever next opens the store to write to it"
         for one in differing[:_SHOWN]:
             for name, (stored, replayed) in one.fields.items():
                 yield f"  {safe(one.task_id)}  {safe(name)}: stored {_value(stored)}, by its events {_value(replayed)}"
@@ -92,6 +94,11 @@ def _lines(found: Verification, output: Output) -> Iterator[str]:
         yield "✓ every task is what its events say"
     if found.events:
         yield f"head: event {found.events:,} {found.head}"
+
+
+def _is_unrecorded(one: Differing) -> bool:
+    """Tell whether a task was changed in a JSON file by another program, and nobody has put that on record yet."""
+    return "+" in str(one.fields.get("version", ("", ""))[0])
 
 
 def _value(value: Json) -> str:

@@ -57,7 +57,7 @@ class Look(Struct, frozen=True, kw_only=True):
     """What was read from one commit, at a moment of this machine's clock.
 
     `changes` is what was committed since the look before; `complete` is False where not all of it is told.
-    `totals` are the tallies without the query.
+    `totals` are the tallies without the query. `damage` is what the store cannot read of itself any more.
     """
 
     wanted: Wanted
@@ -71,6 +71,7 @@ class Look(Struct, frozen=True, kw_only=True):
     task: Task | None = None
     events: tuple[Event, ...] = ()
     audited: bool = True
+    damage: str | None = None
 
 
 EVENTS_SHOWN = 500
@@ -107,6 +108,7 @@ def look(store: Store, wanted: Wanted, at: Time, last: Look | None = None, *, la
             task=task,
             events=events,
             audited=store.audited,
+            damage=store.damage,
         )
 
 
