@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -14,6 +15,11 @@ Kind: TypeAlias = Literal["sqlite", "json"]
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 _SQLITE_SUFFIXES = (".db", ".sqlite", ".sqlite3")
 _SQLITE_SCHEME = "sqlite:///"
+_STILL = 0.15
+"""Seconds for which a file must stay empty until it counts as no store."""
+_RECENT = 1.0
+"""Seconds since its last write after which an empty file counts as that at once."""
+_NAP = 0.003
 
 
 def open_store(
@@ -69,8 +75,7 @@ def kind_at(path: Path) -> Kind:
     if Path(os.path.realpath(path) + "-shm").exists():
         return "sqlite"
     try:
-        with path.open("rb") as file:
-            head = file.read(len(_SQLITE_MAGIC))
+        head = _head(path)
     except FileNotFoundError as error:
         raise StoreError(Fault.MISSING, f"there is no {path}; make one with: taskdeck init {path}") from error
     except OSError as error:
@@ -88,3 +93,15 @@ def kind_at(path: Path) -> Kind:
 def kind_by_suffix(path: Path) -> Kind:
     """Tell what kind of store is made at a path."""
     return "sqlite" if path.suffix.lower() in _SQLITE_SUFFIXES else "json"
+
+
+def _head(path: Path) -> bytes:
+    """Return the first bytes of a file; wait a little for one that a program has emptied to write it anew."""
+    until = time.monotonic() + _STILL
+    while True:
+        with path.open("rb") as file:
+            head = file.read(len(_SQLITE_MAGIC))
+            emptied = os.fstat(file.fileno()).st_mtime
+        if head or time.time() - emptied > _RECENT or time.monotonic() > until:
+            return head
+        time.sleep(_NAP)

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from taskdeck_store.contract import Fault, StoreError
+from taskdeck_store.remedies import remedy
 
 SUFFIX = ".taskdeck-lock"
 """What the name of a lock file has after the name of its store's file."""
@@ -102,16 +103,13 @@ class WriteLock:
         if self._held:
             return False
         try:
-            fd = os.open(self._path, _FLAGS)
+            fd = os.open(self._path, _FLAGS if sys.platform == "win32" else _FLAGS & ~os.O_RDWR)
         except OSError:
             return False
         try:
-            is_free = _try_lock(fd)
-            if is_free:
-                _unlock(fd)
+            return not _is_free(fd)
         finally:
             os.close(fd)
-        return not is_free
 
     def close(self) -> None:
         """Let go of the files, which stay in their places."""
@@ -196,7 +194,8 @@ class WriteLock:
         if error.errno in (errno.EACCES, errno.EPERM):
             hint = "writing to a store takes write permission for its folder and its lock file"
             return StoreError(Fault.UNWRITABLE, f"cannot open {name}: {why}; {hint}")
-        return StoreError(Fault.UNWRITABLE, f"cannot lock {name}: {why}")
+        what, advice = remedy(error)
+        return StoreError(Fault.UNWRITABLE, f"cannot lock {name}: {what or why}; nothing was changed{advice}")
 
 
 class _Hold:
@@ -289,6 +288,12 @@ if sys.platform == "win32":
         os.lseek(fd, _PLACE, os.SEEK_SET)
         msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
 
+    def _is_free(fd: int) -> bool:
+        is_free = _try_lock(fd)
+        if is_free:
+            _unlock(fd)
+        return is_free
+
 else:
     import fcntl
 
@@ -304,3 +309,10 @@ else:
 
     def _unlock(fd: int) -> None:
         fcntl.flock(fd, fcntl.LOCK_UN)
+
+    def _is_free(fd: int) -> bool:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

@@ -84,12 +84,13 @@ class FolderWatch:
         self._disarm()
         if None in folders.values():
             return
-        from watchfiles._rust_notify import RustNotify
-
         self._folders = folders
         try:
+            from watchfiles._rust_notify import RustNotify
+
             self._notify = RustNotify([str(folder) for folder in folders], False, False, 0, False, True)
-        except (OSError, RuntimeError):
+        except (OSError, RuntimeError, ImportError):
+            # Without a descriptor left, not even the import works.
             self._arm_after = time.monotonic() + _REARM
 
     def _disarm(self) -> None:

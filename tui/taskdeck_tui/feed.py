@@ -154,7 +154,8 @@ class Reader:
         while not self._stop.is_set():
             try:
                 changed = self._store.wait(1.0, self._stop)
-            except StoreError:
+            except (StoreError, OSError):
+                # The first wait imports more, which takes descriptors.
                 self._stop.wait(RETRY)
                 changed = True
             if changed and not self._stop.is_set():

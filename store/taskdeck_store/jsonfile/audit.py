@@ -74,7 +74,7 @@ def file_digest(raw: bytes) -> str:
 def mark(commit: Commit) -> int:
     """Return the number, of 64 bits, that is left in the lock file when a commit has reached the task file."""
     batch = commit[0].batch
-    text = f"{commit[-1].seq} {commit[0].at} {batch}".encode()
+    text = f"{commit[-1].seq} {commit[0].at} {batch}".encode("utf-8", "surrogatepass")
     return zlib.crc32(text) << 32 | zlib.adler32(text)
 
 
@@ -206,6 +206,13 @@ class AuditLog:
         finally:
             os.close(file)
 
+    def has_rest(self) -> bool:
+        """Tell whether there is anything in the log after what is settled."""
+        try:
+            return self._path.stat().st_size > self._end
+        except FileNotFoundError:
+            return False
+
     def seq_of(self, operation: str) -> int | None:
         """Return the number of the event that an operation made, or None."""
         return self._operations.get(operation)
@@ -310,6 +317,7 @@ def _opened(path: Path, like: os.stat_result) -> tuple[int, bool]:
         pass
     except BaseException:
         os.close(file)
+        path.unlink()
         raise
     return file, True
 

@@ -34,6 +34,7 @@ from taskdeck_store.jsonfile.flaws import Flaw, one_line
 from taskdeck_store.jsonfile.picture import Moved, Picture
 from taskdeck_store.jsonfile.replace import Replacement, Signature, signature
 from taskdeck_store.lock import SUFFIX, WriteLock
+from taskdeck_store.remedies import remedy
 
 _ROUNDS = 8
 _TRIES = 100
@@ -71,11 +72,12 @@ class Ledger:
         begun = time.monotonic()
         left = self._fetched(closely)
         while self._may_be_taken_back(left):
-            if self.picture.document.raw:
-                return []
-            if time.monotonic() - begun > _GIVEN_UP:
+            if self.lock.is_held_elsewhere():
+                if self.picture.document.raw:
+                    return []
+                time.sleep(_NAP)
+            elif self._is_as_read() or time.monotonic() - begun > _GIVEN_UP:
                 break
-            time.sleep(_NAP)
             left = self._fetched(closely)
 
         def done(commit: Commit) -> bool:
@@ -104,12 +106,17 @@ class Ledger:
         return left
 
     def _may_be_taken_back(self, left: int | None) -> bool:
-        """Tell whether the log's last commit is in the file, and its writer is not done with it."""
+        """Tell whether the log's last commit is in the file, and its writer has not said that he is done with it."""
         commit = self.log.pending
         batch = commit[0].batch if commit is not None else None
         if commit is None or not isinstance(batch, Batch) or batch.before == batch.after or left == mark(commit):
             return False
-        return batch.after == file_digest(self._document.raw) and self.lock.is_held_elsewhere()
+        return batch.after == file_digest(self._document.raw)
+
+    def _is_as_read(self) -> bool:
+        """Tell whether log and file are still those that were read: not taken back before the lock was let go."""
+        with self.explained("read"):
+            return signature(self.path) == self._signature and not self.log.grown()
 
     def settle(self) -> list[Moved]:
         """Look, and carry on what a killed writer has left; only while holding the lock. Otherwise as `look`."""
@@ -131,7 +138,8 @@ class Ledger:
         """Make a draft on the present picture durable; only while holding the lock.
 
         None, with nothing changed, when a program that takes no lock wrote meanwhile. Raises StoreError, with nothing
-        changed, when the files cannot be written.
+        changed, when the files cannot be written. Where what is in the log cannot be taken back either, it says so: who
+        next holds the lock carries that on.
         """
         document = draft.document()
         commit = draft.commit(document)
@@ -147,9 +155,12 @@ class Ledger:
                 if document is not before and not self._replacement.put(before.raw):
                     self.log.take_back()
                     return None
+            except OSError as error:
+                if self._is_undone(document):
+                    raise
+                raise self._trouble("write", error, undone=False) from error
             except BaseException:
-                if self.log.pending is not None and not self._is_there(document):
-                    self.log.take_back()
+                self._is_undone(document)
                 raise
             finally:
                 self._replacement.discard()
@@ -197,6 +208,15 @@ class Ledger:
                 self._bad = None
             self._sign(found)
             return
+
+    def _is_undone(self, document: Document) -> bool:
+        """Take back what a failed commit has left in the log; tell whether that was possible."""
+        try:
+            if self.log.pending is not None and not self._is_there(document):
+                self.log.take_back()
+            return not self.log.has_rest()
+        except OSError:
+            return False
 
     def _is_there(self, document: Document) -> bool:
         try:
@@ -255,19 +275,19 @@ class Ledger:
         except OSError as error:
             raise self._trouble(doing, error) from error
 
-    def _trouble(self, doing: Literal["read", "write"], error: OSError) -> StoreError:
-        shown, why = one_line(self._shown), one_line(error.strerror or str(error))
-        undone = "; nothing was changed" if doing == "write" else ""
+    def _trouble(self, doing: Literal["read", "write"], error: OSError, *, undone: bool = True) -> StoreError:
+        shown = one_line(self._shown)
+        left = "nothing was changed" if undone else "the change may come into effect yet: look before you try again"
+        after = f"; {left}" if doing == "write" else ""
         if isinstance(error, FileNotFoundError) and not os.path.lexists(self.path):
             message = f"{shown} was deleted or moved away; put it back, or: taskdeck init {shown}"
             return StoreError(Fault.MISSING, message)
         if isinstance(error, IsADirectoryError):
             return StoreError(Fault.FOREIGN, f"{shown} is a folder; name the .json file in it")
-        if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
-            message = f"cannot write {shown}: the disk is full; nothing was changed; make room, then try again"
-            return StoreError(Fault.UNWRITABLE, message)
         if error.errno == errno.EROFS:
-            return StoreError(Fault.READ_ONLY, f"cannot write {shown}: its file system is read-only{undone}")
+            return StoreError(Fault.READ_ONLY, f"cannot {doing} {shown}: its file system is read-only{after}")
         fault = Fault.UNREADABLE if doing == "read" else Fault.UNWRITABLE
+        what, advice = remedy(error)
         where = one_line(Path(os.fsdecode(error.filename)).name) + ": " if error.filename else ""
-        return StoreError(fault, f"cannot {doing} {shown}: {where}{why}{undone}")
+        why = what or where + one_line(error.strerror or str(error))
+        return StoreError(fault, f"cannot {doing} {shown}: {why}{after}{advice}")

@@ -13,6 +13,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TypeAlias
@@ -33,7 +34,8 @@ def signature(path: Path) -> Signature:
 
 
 class Replacement:
-    """A new content for a file, on its way. Only under the store's write lock. Every method raises OSError."""
+    """A new content for a file, on its way. Only under the store's write lock. Every method but
+    `discard` raises OSError."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -79,10 +81,15 @@ class Replacement:
                 self._holds_theirs = False
 
     def discard(self) -> None:
-        """Remove what was written and not put in place, and what was replaced."""
-        self._new.unlink(missing_ok=True)
+        """Remove what was written and not put in place, and what was replaced.
+
+        What cannot be removed stays for the next replacement; it changes nothing of this one.
+        """
+        with suppress(OSError):
+            self._new.unlink(missing_ok=True)
         if not self._holds_theirs:
-            self._old.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._old.unlink(missing_ok=True)
 
     def left_over(self) -> bytes | None:
         """Return what a `put` that was killed had taken out of the file's place, or was about to put there."""

@@ -22,6 +22,7 @@ from taskdeck_store.jsonfile.picture import Moved
 from taskdeck_store.machine import Code, Command, Refusal
 from taskdeck_store.query.match import matches
 from taskdeck_store.query.terms import EVERYTHING, Field, NumberTerm, Query
+from taskdeck_store.remedies import remedy
 from taskdeck_store.values import Event, State, Task
 from taskdeck_store.watch import FolderWatch
 
@@ -68,13 +69,14 @@ class JsonStore:
         except FileNotFoundError as error:
             raise StoreError(Fault.MISSING, f"cannot make {path}: there is no folder {path.parent}") from error
         except OSError as error:
-            raise StoreError(Fault.UNWRITABLE, f"cannot make {path}: {error.strerror}") from error
+            what, advice = remedy(error)
+            raise StoreError(Fault.UNWRITABLE, f"cannot make {path}: {what or error.strerror}{advice}") from error
 
     @property
     def read_only(self) -> bool:
         """Whether it was asked to be, or cannot be written to."""
         path = self._ledger.path
-        places = [place for place in (path, path.parent) if place.exists()]
+        places = [place for place in (path, path.parent) if os.access(place, os.F_OK)]
         return self._asked_read_only or not all(os.access(place, os.W_OK) for place in places)
 
     @property

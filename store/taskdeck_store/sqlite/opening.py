@@ -11,6 +11,7 @@ import apsw
 
 from taskdeck_store import placing
 from taskdeck_store.contract import Fault, StoreError
+from taskdeck_store.remedies import remedy
 from taskdeck_store.sqlite import schema, where
 from taskdeck_store.sqlite.faults import explained, one_line
 from taskdeck_store.sqlite.pin import Pin
@@ -210,10 +211,12 @@ def create(path: Path) -> None:
     except FileNotFoundError as error:
         raise StoreError(Fault.MISSING, f"cannot make {path}: there is no folder {path.parent}") from error
     except OSError as error:
-        raise StoreError(Fault.UNWRITABLE, f"cannot make {path}: {error.strerror}") from error
+        what, advice = remedy(error)
+        raise StoreError(Fault.UNWRITABLE, f"cannot make {path}: {what or error.strerror}{advice}") from error
     finally:
         for suffix in ("", "-wal", "-shm", "-journal"):
-            draft.with_name(draft.name + suffix).unlink(missing_ok=True)
+            with suppress(OSError):
+                draft.with_name(draft.name + suffix).unlink(missing_ok=True)
 
 
 def _fill(draft: Path) -> None:
@@ -221,7 +224,8 @@ def _fill(draft: Path) -> None:
     try:
         connection.pragma("journal_mode", "WAL")
         connection.pragma("synchronous", "FULL")
-        with connection:
-            schema.migrate(connection)
+        connection.execute("BEGIN")
+        schema.migrate(connection)
+        connection.execute("COMMIT")
     finally:
         connection.close(True)

@@ -106,6 +106,11 @@ def card(row: Row) -> Card:
 
 def event(row: Row) -> Event:
     """Return the event of a row of the columns EVENT."""
+    if None in row[:5]:
+        # Only damage puts NULL into a column that takes none.
+        import apsw
+
+        raise apsw.CorruptError(f"event {row[0]} lacks what every event has")
     seq, task_id, at, actor, action, before, after, attempts, note, changes, group, undoes, seal = row
     return Event(
         seq=seq,
@@ -151,9 +156,10 @@ def column(name: str, task: Task) -> str | int | None:
 
 def _changes(text: str) -> dict[str, tuple[Json, Json]]:
     pairs = {} if text == _NO_CHANGES else _value(text)
-    if not isinstance(pairs, dict):
-        return {}
-    return {name: tuple(pair) for name, pair in pairs.items() if isinstance(pair, list) and len(pair) == 2}
+    if isinstance(pairs, dict) and all(isinstance(pair, list) and len(pair) == 2 for pair in pairs.values()):
+        return {name: tuple(pair) for name, pair in pairs.items()}
+    # Never left out: what is not told is not in the event's hash, and could be put there unseen.
+    return {"changes": (None, text)}
 
 
 def _tags(text: str) -> tuple[str, ...]:

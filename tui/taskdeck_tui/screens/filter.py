@@ -19,6 +19,7 @@ from taskdeck_store.query.parse import QueryError, parse
 from taskdeck_store.query.terms import Query
 from taskdeck_tui.keys import bindings
 from taskdeck_tui.safe import safe
+from taskdeck_tui.screens.typed import Line
 
 _OFFERED = 8
 _OFFERED_LOW = 3
@@ -79,7 +80,7 @@ class FilterBar(Vertical):
         yield Offers()
         with Horizontal(id="typed"):
             yield Static("/", id="slash")
-            field = Input(self._begun, compact=True, select_on_focus=False, id="text")
+            field = Line(self._begun, compact=True, select_on_focus=False, id="text")
             field.cursor_blink = False
             yield field
         yield Static(id="wrong", markup=False)

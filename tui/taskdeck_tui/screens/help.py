@@ -25,6 +25,7 @@ from taskdeck_tui.screens.history import ink
 from taskdeck_tui.screens.page import SHEET, Page
 from taskdeck_tui.screens.pager import Pager
 from taskdeck_tui.screens.pretty import Row, fitted
+from taskdeck_tui.screens.typed import Line
 
 FILTERS: Sequence[tuple[str, str]] = (
     ("state:review", "in this state; its first letters do: state:rev"),
@@ -76,7 +77,7 @@ class HelpScreen(Page[None]):
 
     def body(self) -> Iterable[Widget]:
         """Yield the field and the list."""
-        field = Input(compact=True, placeholder="search keys, states, filters", id="search")
+        field = Line(compact=True, placeholder="search keys, states, filters", id="search")
         field.cursor_blink = False
         yield field
         yield Pager(id="help")

@@ -15,6 +15,7 @@ from textual.widgets import Static, TextArea
 
 from taskdeck_tui.hints import HintLine
 from taskdeck_tui.keys import bindings
+from taskdeck_tui.screens.typed import Lines
 from taskdeck_tui.screens.wording import Named, below, title
 
 
@@ -35,7 +36,7 @@ class NotePrompt(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """Put the field between the title and the hints."""
         ask = "why? (required)" if self._required else "why? (may be left empty)"
-        field = TextArea(compact=True, highlight_cursor_line=False, placeholder=ask, id="note")
+        field = Lines(compact=True, highlight_cursor_line=False, placeholder=ask, id="note")
         field.cursor_blink = False
         with Vertical(classes="dialog"):
             yield Static(title(self._action, self._tasks), classes="title", markup=False)

@@ -12,7 +12,7 @@ from msgspec import Struct
 from textual.content import Content
 
 from taskdeck_store.values import Json
-from taskdeck_tui.safe import safe_json, safe_lines
+from taskdeck_tui.safe import safe, safe_json, safe_lines
 
 LIMIT = 60_000
 """Characters of a value that are laid out; the rest is told by its size."""
@@ -198,7 +198,7 @@ def _number(value: Json) -> str:
 def _quoted(text: str) -> str:
     import json
 
-    return safe_json(json.dumps(text[:LIMIT], ensure_ascii=False))
+    return safe(safe_json(json.dumps(text[:LIMIT], ensure_ascii=False)))
 
 
 _HEADING = re.compile(r"(#{1,6}) +(.*?)(?: +#+)? *")

@@ -1,0 +1,179 @@
+"""Every screen on tasks of strangers: no character that moves the cursor, hides or turns text reaches a line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fuzz.hostile import TEXTS, WHOLE_TEXTS, dangerous, examples
+from taskdeck_store import Action, command, create_store, open_store
+from taskdeck_store.values import Json
+from tui.board_stage import Stage, staged
+
+SIZES = st.sampled_from([(160, 40), (80, 24), (40, 12)])
+
+
+def values(texts: st.SearchStrategy[str]) -> st.SearchStrategy[Json]:
+    return st.recursive(
+        texts | st.none() | st.integers(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+        max_leaves=5,
+    )
+
+
+def titles(texts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return texts.map(lambda text: text.replace("\0", "")[:1_900] + "title")
+
+
+@st.composite
+def foreign(draw: st.DrawFn) -> bytes:
+    """Draw a task file as another program wrote it, with a task in every state."""
+    field, value = TEXTS, values(TEXTS)
+    tasks = []
+    for number, state in enumerate(("pending", "in_progress", "review", "completed", "failed")):
+        known = {
+            "title": draw(field),
+            "description": draw(field),
+            "owner": draw(field),
+            "error": draw(field),
+            "tags": draw(st.lists(field, max_size=3)),
+            "data": draw(value),
+            "result": draw(value),
+            "lease_until": draw(field),
+            "created_at": draw(field),
+        }
+        beside = draw(st.dictionaries(field, value, max_size=2))
+        tasks.append({**beside, **known, "id": f"t-{number}", "state": state})
+    return json.dumps(tasks, ensure_ascii=draw(st.booleans())).encode("utf-8", "replace")
+
+
+def shown(stage: Stage) -> str:
+    return "\n".join(strip.text for strip in stage.deck.screen._compositor.render_strips())
+
+
+def check(stage: Stage) -> None:
+    assert dangerous(shown(stage), allowed="\n") == set(), shown(stage)
+
+
+async def tour(stage: Stage, hostile: str) -> None:
+    """Open every page there is, and look at each; `hostile` is typed and pasted where text can be."""
+    from textual.events import Paste
+
+    check(stage)
+    for column in "12345":
+        await stage.press(column)
+        check(stage)
+    for keys in (["z"], ["z"], ["3", "enter"], ["end", "tab", "end"], ["escape", "L"], ["enter"], ["escape", "escape"]):
+        await stage.press(*keys)
+        await stage.pilot.pause()
+        check(stage)
+    # Another program takes the task away under the operator's hands: a conflict.
+    await stage.press("3", "X")
+    stage.deck.screen.post_message(Paste(hostile + "x"))
+    await stage.pilot.pause()
+    check(stage)
+    said = hostile.replace("\0", "")[:999]
+    stage.other.apply([command("t-2", Action.EDIT, actor=said, title=said + "new")])
+    await stage.press("enter")
+    await stage.until(lambda: len(stage.deck.screen_stack) > 1 and "hanged" in shown(stage))
+    check(stage)
+    await stage.press("d")
+    await stage.until(lambda: len(stage.deck.screen_stack) == 1)
+    await stage.press("1", "s")
+    await stage.until(lambda: "is now" in stage.status)
+    check(stage)
+    await stage.press("@")
+    await stage.pilot.pause()
+    check(stage)
+    await stage.press("?")
+    await stage.pilot.pause()
+    check(stage)
+    await stage.press("escape", "escape", "/")
+    for start in ("title:", "tag:", "owner:"):
+        stage.deck.screen.post_message(Paste(start + hostile))
+        await stage.pilot.pause()
+        check(stage)
+        await stage.press("ctrl+u", *start)
+        await stage.pilot.pause()
+        check(stage)
+        await stage.press("ctrl+u")
+    await stage.press("escape")
+
+
+@examples(2, shrink=False)
+@given(raw=foreign(), size=SIZES, hostile=TEXTS, actor=TEXTS)
+async def test_a_task_file_of_strangers_is_harmless_on_every_screen(
+    raw: bytes, size: tuple[int, int], hostile: str, actor: str
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tasks.json"
+        path.write_bytes(raw)
+        async with staged(path, size=size, actor=actor or "ada") as stage:
+            await tour(stage, hostile)
+
+
+BYTES = WHOLE_TEXTS.map(lambda text: text.replace("\0", "").encode()) | st.sampled_from(
+    [b"\xff\xfe", b"\x9b31m", b"a\xc3", b"\xed\xa0\x80", b"\xc0\x9b", b"\x1b[31m\xf0\x9f"]
+)
+_PLAIN_SQL = """
+import json, sqlite3, sys
+path, rows = sys.argv[1], json.load(sys.stdin)
+with sqlite3.connect(path) as connection:
+    for task_id, fields in rows:
+        for name, octets in fields.items():
+            value = bytes.fromhex(octets)
+            connection.execute(f"UPDATE tasks SET {name} = CAST(? AS TEXT) WHERE id = ?", (value, task_id))
+"""
+
+
+@examples(2, shrink=False)
+@given(data=st.data(), size=SIZES, hostile=WHOLE_TEXTS)
+async def test_a_database_that_strangers_write_to_is_harmless_on_every_screen(
+    data: st.DataObject, size: tuple[int, int], hostile: str
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tasks.db"
+        create_store(str(path))
+        with closing(open_store(str(path))) as store:
+            fill(store, data)
+        names = ("title", "description", "owner", "error", "lease_until", "created_at", "state_since")
+        rows: list[Any] = []
+        for number in range(5):
+            given = data.draw(st.dictionaries(st.sampled_from(names), BYTES, max_size=4))
+            if "title" in given:
+                given["title"] += b"title"
+            rows.append((f"t-{number}", {name: value.hex() for name, value in given.items()}))
+        subprocess.run([sys.executable, "-S", "-c", _PLAIN_SQL, str(path)], input=json.dumps(rows).encode(), check=True)
+        async with staged(path, size=size, actor="ada") as stage:
+            await tour(stage, hostile)
+
+
+def fill(store: Any, data: st.DataObject) -> None:
+    """A task in every state, by Taskdeck's own ways."""
+    text = WHOLE_TEXTS.map(lambda text: text.replace("\0", ""))
+    value = values(text)
+    way = (Action.START, Action.SUBMIT, Action.APPROVE)
+    for number in range(5):
+        added = {
+            "title": data.draw(titles(text)),
+            "description": data.draw(text),
+            "tags": data.draw(st.lists(text, max_size=2)),
+            "data": data.draw(value),
+        }
+        actions = way[:number] if number < 4 else (Action.FAIL,)
+        for action in (Action.ADD, *actions):
+            fields = {Action.ADD: added, Action.SUBMIT: {"result": data.draw(value)}}.get(action, {})
+            if action is Action.FAIL:
+                fields = {"error": data.draw(text) + "x"}
+            (outcome,) = store.apply(
+                [command(f"t-{number}", action, actor=data.draw(text), note=data.draw(text), group="g", **fields)]
+            )
+            assert outcome.refusal is None, outcome.refusal
