@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from hypothesis import settings
 
 for _name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TASKDECK_ACTOR", "TMUX", "COLUMNS", "LINES"):
     os.environ.pop(_name, None)
@@ -22,6 +23,11 @@ if hasattr(time, "tzset"):
 if "textual.constants" in sys.modules:
     # The snapshot plugin imports Textual before any conftest is read; Textual read the variable then.
     sys.modules["textual.constants"].TEXTUAL_ANIMATIONS = "none"  # type: ignore[attr-defined]
+
+# The same examples in every run: what a change broke is told from what was never right. With the variable, others.
+settings.register_profile("same examples", derandomize=True, database=None)
+if "TASKDECK_FUZZ_TIMES" not in os.environ:
+    settings.load_profile("same examples")
 
 # A pseudo-terminal is what Windows does not have.
 collect_ignore_glob = ["e2e/*", "test_readme.py"] if sys.platform == "win32" else []

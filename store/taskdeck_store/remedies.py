@@ -1,8 +1,14 @@
-"""What to do about an error of the operating system, said to a person."""
+"""What to do about a store that does not work, said to a person."""
 
 from __future__ import annotations
 
 import errno
+from pathlib import Path
+
+
+def way_back(path: Path) -> str:
+    """Return what to do about a store that is damaged."""
+    return f"the way back: taskdeck restore BACKUP {path}, or: taskdeck recover {path} TARGET"
 
 
 def remedy(error: OSError) -> tuple[str, str]:

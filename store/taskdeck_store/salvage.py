@@ -18,6 +18,7 @@ from taskdeck_store.contract import Changes, Fault, Key, Order, Outcome, Stop, S
 from taskdeck_store.machine import Code, Command, Refusal
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.remains import Remains, Salvage, salvaged
+from taskdeck_store.remedies import way_back
 from taskdeck_store.values import Event, State, Task
 from taskdeck_store.watch import FolderWatch
 
@@ -87,7 +88,7 @@ class Readable:
         if self.damage is None:
             return self._store.apply(commands, whole=whole)
         refusal = Refusal(
-            code=Code.READ_ONLY, message=f"{self.address} is damaged and can only be read; {_way(self._path)}"
+            code=Code.READ_ONLY, message=f"{self.address} is damaged and can only be read; {way_back(self._path)}"
         )
         return tuple(Outcome(command=one, task=self._store.get(one.task_id), refusal=refusal) for one in commands)
 
@@ -204,7 +205,7 @@ class Readable:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         self._folder = folder
-        self.damage = f"{_what(error)}; {told(found)}; {_way(self._path)}"
+        self.damage = f"{_what(error)}; {told(found)}; {way_back(self._path)}"
         self._watch = FolderWatch(self._path)
         return store
 
@@ -330,10 +331,6 @@ def _some(names: Sequence[str]) -> str:
 
 def _what(error: StoreError) -> str:
     return error.message.partition("; ")[0]
-
-
-def _way(path: Path) -> str:
-    return f"the way back: taskdeck restore BACKUP {path}, or: taskdeck recover {path} TARGET"
 
 
 def _remains(path: Path, error: StoreError | None) -> tuple[Kind, Remains]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 _Test = TypeVar("_Test", bound=Callable[..., object])
 
 TIMES = "TASKDECK_FUZZ_TIMES"
-"""The variable that says how many times as many examples are drawn."""
+"""The variable that says how many times as many examples are drawn, and others in each run."""
 
 _PIECES = [
     *(
@@ -61,11 +61,13 @@ def dangerous(text: str, allowed: str = "") -> set[str]:
 
 def mutated(raw: bytes, pieces: tuple[bytes, ...] = ()) -> st.SearchStrategy[bytes]:
     """Draw what can become of a file by one or a few accidents: cut, spliced, doubled, zeroed, other bytes in it."""
+    if not raw:
+        return st.sampled_from([raw, *pieces])
     places = st.integers(0, len(raw))
     replaced = st.builds(lambda at, byte: raw[:at] + bytes([byte]) + raw[at + 1 :], places, st.integers(0, 255))
     flipped = st.builds(
         lambda at, bit: raw[:at] + bytes([raw[at] ^ 1 << bit]) + raw[at + 1 :],
-        st.integers(0, max(0, len(raw) - 1)),
+        st.integers(0, len(raw) - 1),
         st.integers(0, 7),
     )
     cut = places.map(lambda at: raw[:at])

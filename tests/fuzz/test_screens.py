@@ -77,10 +77,11 @@ async def tour(stage: Stage, hostile: str) -> None:
         check(stage)
     # Another program takes the task away under the operator's hands: a conflict.
     await stage.press("3", "X")
-    stage.deck.screen.post_message(Paste(hostile + "x"))
+    # A note with NUL is refused, as a text that SQLite cannot hold.
+    said = hostile.replace("\0", "")[:999]
+    stage.deck.screen.post_message(Paste(said + "x"))
     await stage.pilot.pause()
     check(stage)
-    said = hostile.replace("\0", "")[:999]
     stage.other.apply([command("t-2", Action.EDIT, actor=said, title=said + "new")])
     await stage.press("enter")
     await stage.until(lambda: len(stage.deck.screen_stack) > 1 and "hanged" in shown(stage))
@@ -108,7 +109,7 @@ async def tour(stage: Stage, hostile: str) -> None:
     await stage.press("escape")
 
 
-@examples(2, shrink=False)
+@examples(1, shrink=False)
 @given(raw=foreign(), size=SIZES, hostile=TEXTS, actor=TEXTS)
 async def test_a_task_file_of_strangers_is_harmless_on_every_screen(
     raw: bytes, size: tuple[int, int], hostile: str, actor: str
@@ -134,7 +135,7 @@ with sqlite3.connect(path) as connection:
 """
 
 
-@examples(2, shrink=False)
+@examples(1, shrink=False)
 @given(data=st.data(), size=SIZES, hostile=WHOLE_TEXTS)
 async def test_a_database_that_strangers_write_to_is_harmless_on_every_screen(
     data: st.DataObject, size: tuple[int, int], hostile: str

@@ -49,6 +49,7 @@ NEXT = {
 
 @examples(350)
 @example(raw=SEEDS[2])
+@example(raw=b"1e999-[]")
 @given(raw=FILES)
 def test_any_bytes_are_a_store_or_a_flaw_with_its_place(raw: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:

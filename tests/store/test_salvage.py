@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -342,6 +344,68 @@ def test_damage_that_is_met_while_it_is_read_ends_in_what_can_be_read(harmed: Pa
         assert not store.changes(cursor).complete
         assert store.damage is None
         assert done(store, "t-01", Action.SUBMIT).state is State.REVIEW
+
+
+def test_a_state_that_is_none_is_told_as_damage(harmed: Path, tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    whole = harmed.read_bytes()
+    told = []
+    for place in (match.start() for match in re.finditer(b"review", whole)):
+        path.write_bytes(whole[:place] + b"rewiew" + whole[place + 6 :])
+        with closing(open_readable(str(path))) as store:
+            for read in (store.tasks, store.events, store.changes):
+                read()
+            for state in State:
+                store.window(state, Order.PRIORITY)
+            told.append(store.damage or "")
+    assert any("no state 'rewiew'" in damage for damage in told)
+
+
+@pytest.mark.parametrize("column", ["title", "priority", "state", "tags", "attempts", "created_at"])
+def test_a_value_that_its_column_cannot_hold_is_damage(harmed: Path, tmp_path: Path, column: str) -> None:
+    path = tmp_path / "tasks.db"
+    shutil.copy(harmed, path)
+    with closing(apsw.Connection(str(path))) as connection:
+        sql = connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'tasks'").get
+        layout(connection, sql.replace("STRICT, ", ""))
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.pragma("ignore_check_constraints", True)
+        connection.execute(f"UPDATE tasks SET {column} = x'0102' WHERE id = 't-02'")
+        layout(connection, sql)
+    with pytest.raises(StoreError, match="its column cannot hold") as raised, closing(open_store(str(path))) as store:
+        store.get("t-02")
+    assert raised.value.fault is Fault.DAMAGED
+    with closing(open_readable(str(path))) as store:
+        assert store.get("t-02") is not None
+        assert store.damage
+
+
+def test_events_that_stand_out_of_order_are_damage_and_not_an_endless_read(harmed: Path, tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    shutil.copy(harmed, path)
+    with closing(apsw.Connection(str(path))) as connection:
+        page = connection.execute("SELECT max(pageno) FROM dbstat WHERE name = 'events' AND pagetype = 'leaf'").get
+    data = bytearray(path.read_bytes())
+    begin = (page - 1) * 4096
+    (cell,) = struct.unpack_from(">H", data, begin + 8 + 2 * 3)
+    # The payload's size, in one byte or two, then the number of the row: https://www.sqlite.org/fileformat.html.
+    place = begin + cell + (2 if data[begin + cell] > 0x7F else 1)
+    assert data[place] < 0x80
+    data[place] = 1
+    path.write_bytes(data)
+    with closing(open_store(str(path), read_only=True)) as store, pytest.raises(StoreError, match="damaged"):
+        verify(store)
+    with closing(open_readable(str(path))) as store:
+        verify(store)
+        assert store.damage
+
+
+def layout(connection: apsw.Connection, sql: str) -> None:
+    """Give the table of tasks another definition, and no rules; what is stored stays as it is."""
+    for trigger in triggers.ddl():
+        connection.execute(f"DROP TRIGGER IF EXISTS {trigger.split()[2]}")
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.execute("UPDATE sqlite_schema SET sql = ? WHERE name = 'tasks'", (sql,))
 
 
 def test_what_is_shown_of_a_damaged_store_is_private_and_goes_with_it(

@@ -208,7 +208,7 @@ def test_damage_that_is_met_later_is_said_too(path: Path) -> None:
             met.append(error)
         store.close()
     assert {error.fault for error in met} == {Fault.DAMAGED}
-    assert all(str(path) in error.message and ".recover" in error.message for error in met)
+    assert all(str(path) in error.message and "taskdeck recover" in error.message for error in met)
 
 
 def test_what_is_left_of_a_database_that_is_gone_is_not_taken_into_a_new_one(path: Path) -> None:

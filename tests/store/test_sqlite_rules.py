@@ -15,7 +15,10 @@ from backends import Refused, Sqlite
 from moving import WAY, done, put
 
 from taskdeck_store import Action, Event, State, Store, Task, open_store
+from taskdeck_store.clock import utc_now
 from taskdeck_store.machine import RULES, action_between, why_no_move
+from taskdeck_store.query.match import matches
+from taskdeck_store.query.parse import parse
 from taskdeck_store.values import EXTERNAL, REMOVED
 
 RECURSIVE = """
@@ -336,6 +339,11 @@ def test_bytes_that_are_no_text_blind_nobody(plain: Plain, title: bytes) -> None
     )
     assert "\ufffd" in plain.task().title
     assert plain.task().owner == "w"
+    for text in ("�", "é", "bad", "w"):
+        query = parse(f'"{text}"', me="ann")
+        found = plain.store.tasks(query)
+        assert found == [task for task in plain.store.tasks() if matches(query, task, utc_now())]
+        assert sum(tally.count for tally in plain.store.counts(query).values()) == len(found)
     assert len(plain.store.tasks()) == 2
     assert "\ufffd" in plain.last().changes["title"][1]
     assert done(plain.store, "t-1", Action.START, owner=None).state is State.IN_PROGRESS

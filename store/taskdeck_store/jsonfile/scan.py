@@ -13,7 +13,10 @@ from taskdeck_store.jsonfile.flaws import Flaw, flaw
 from taskdeck_store.values import Json
 
 _SPACE = re.compile(r"[ \t\n\r]*")
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|(?P<name>NaN|-?Infinity)|(?P<number>-?\d[\d.eE+-]*)', re.DOTALL)
+_TOKEN = re.compile(
+    r'"(?:[^"\\]|\\.)*"|(?P<name>NaN|-?Infinity)|(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)',
+    re.DOTALL,
+)
 
 
 class Member(Struct, frozen=True):

@@ -10,6 +10,7 @@ from typing import Literal
 import apsw
 
 from taskdeck_store.contract import Fault, StoreError
+from taskdeck_store.remedies import way_back
 
 
 @contextmanager
@@ -31,8 +32,7 @@ def explanation(error: apsw.Error, path: Path, doing: Literal["read", "write"]) 
         case apsw.NotADBError():
             return StoreError(Fault.DAMAGED, f"{failed}: it is no SQLite file, or its start is damaged")
         case apsw.CorruptError():
-            advice = f"restore a copy, or save what can be read with: sqlite3 {path.name} .recover"
-            return StoreError(Fault.DAMAGED, f"{failed}: it is damaged ({one_line(error)}); {advice}")
+            return StoreError(Fault.DAMAGED, f"{failed}: it is damaged ({one_line(error)}); {way_back(path)}")
         case apsw.FullError():
             return StoreError(Fault.UNWRITABLE, f"{failed}: the disk is full{undone}; make room, then try again")
         case apsw.ReadOnlyError():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from taskdeck_store.contract import Change, Key, Order, Tally, Window
@@ -33,7 +34,7 @@ def counts(connection: Connection, where: Where) -> Mapping[State, Tally]:
         oldest = "(SELECT min(state_since) FROM tasks WHERE tasks.state = counts.state)"
         for state, count, since in fetch(connection, f"SELECT state, count, {oldest} FROM counts"):
             if state in where.states:
-                tallies[State(state)] = Tally(count, since)
+                tallies[rows.state_named(state)] = Tally(count, since)
         return tallies
     for state in where.states:
         sql = f"SELECT count(*), min(state_since) FROM tasks WHERE state = ?{where.condition}"
@@ -134,7 +135,11 @@ def events(connection: Connection, task_id: str | None, after: int, limit: int |
     direction = "DESC" if newest else "ASC"
     sql = f"SELECT {rows.EVENT} FROM events WHERE {of_task}seq > ? ORDER BY seq {direction} LIMIT ?"
     found = [rows.event(row) for row in fetch(connection, sql, (*parameters, after, _ALL if limit is None else limit))]
-    return found[::-1] if newest else found
+    found = found[::-1] if newest else found
+    # Who reads on from the last of them would otherwise never come to an end.
+    if any(one.seq >= other.seq for one, other in pairwise(found)) or (found and found[0].seq <= after):
+        raise rows.damage("events are stored out of order")
+    return found
 
 
 def changes(connection: Connection, after: int, limit: int) -> list[Change]:

@@ -30,6 +30,18 @@ EVENT = 'seq, task_id, at, actor, action, from_state, to_state, attempts, note, 
 CHANGE = "seq, task_id, at, actor, action, from_state, to_state, note"
 
 _STATES = {str(state): state for state in State}
+_NOTHING = type(None)
+_SOME_TEXT = (str, _NOTHING)
+_TASK_TYPES = (
+    *(str, str, str, str, int, str, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT, int, int, _SOME_TEXT),
+    *(_SOME_TEXT, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT),
+)
+_CARD_TYPES = (str, str, str, int, str, int, int, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT)
+_EVENT_TYPES = (
+    *(int, str, str, str, str, _SOME_TEXT, _SOME_TEXT, int, _SOME_TEXT, str, _SOME_TEXT),
+    *((int, _NOTHING), _SOME_TEXT),
+)
+_CHANGE_TYPES = (int, str, str, str, str, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT)
 _NO_CHANGES = "{}"
 _NO_TAGS = "[]"
 
@@ -60,7 +72,8 @@ def is_text(value: str) -> bool:
 
 
 def task(row: Sequence[Any]) -> Task:
-    """Return the task of a row of the columns TASK."""
+    """Return the task of a row of the columns TASK. Raises apsw.CorruptError for what no writer can have put there."""
+    _check(row, _TASK_TYPES, "task")
     (
         task_id, title, description, state, priority, tags, data, result, error, attempts, max_attempts, owner,
         lease_until, created_at, updated_at, state_since, version,
@@ -69,7 +82,7 @@ def task(row: Sequence[Any]) -> Task:
         id=task_id,
         title=title,
         description=description,
-        state=_STATES[state],
+        state=state_named(state),
         priority=priority,
         tags=_tags(tags),
         data=None if data is None else _value(data),
@@ -87,12 +100,13 @@ def task(row: Sequence[Any]) -> Task:
 
 
 def card(row: Row) -> Card:
-    """Return the card of a row of the columns CARD."""
+    """Return the card of a row of the columns CARD. Raises apsw.CorruptError as `task` does."""
+    _check(row, _CARD_TYPES, "task")
     task_id, title, state, priority, tags, attempts, max_attempts, owner, state_since, version, preview = row
     return Card(
         id=task_id,
         title=title,
-        state=_STATES[state],
+        state=state_named(state),
         priority=priority,
         tags=_tags(tags),
         attempts=attempts,
@@ -105,12 +119,8 @@ def card(row: Row) -> Card:
 
 
 def event(row: Row) -> Event:
-    """Return the event of a row of the columns EVENT."""
-    if None in row[:5]:
-        # Only damage puts NULL into a column that takes none.
-        import apsw
-
-        raise apsw.CorruptError(f"event {row[0]} lacks what every event has")
+    """Return the event of a row of the columns EVENT. Raises apsw.CorruptError as `task` does."""
+    _check(row, _EVENT_TYPES, "event")
     seq, task_id, at, actor, action, before, after, attempts, note, changes, group, undoes, seal = row
     return Event(
         seq=seq,
@@ -118,8 +128,8 @@ def event(row: Row) -> Event:
         at=at,
         actor=actor,
         action=action,
-        from_state=None if before is None else _STATES[before],
-        to_state=None if after is None else _STATES[after],
+        from_state=None if before is None else state_named(before),
+        to_state=None if after is None else state_named(after),
         attempts=attempts,
         note=note,
         changes=_changes(changes),
@@ -130,7 +140,8 @@ def event(row: Row) -> Event:
 
 
 def change(row: Row) -> Change:
-    """Return the change of a row of the columns CHANGE."""
+    """Return the change of a row of the columns CHANGE. Raises apsw.CorruptError as `task` does."""
+    _check(row, _CHANGE_TYPES, "event")
     seq, task_id, at, actor, action, before, after, note = row
     return Change(
         seq=seq,
@@ -138,8 +149,8 @@ def change(row: Row) -> Change:
         at=at,
         actor=actor,
         action=action,
-        from_state=None if before is None else _STATES[before],
-        to_state=None if after is None else _STATES[after],
+        from_state=None if before is None else state_named(before),
+        to_state=None if after is None else state_named(after),
         note=note,
     )
 
@@ -152,6 +163,27 @@ def column(name: str, task: Task) -> str | int | None:
     if name in ("data", "result"):
         return None if value is None else jsontext.encode(value)
     return None if value is None else value if isinstance(value, int) else str(value)
+
+
+def _check(row: Sequence[Any], types: Sequence[type | tuple[type, ...]], what: str) -> None:
+    # The tables are STRICT: only damage to the file puts a value of another type into a column.
+    if not all(map(isinstance, row, types)):
+        raise damage(f"a value of {what} {row[0]!r:.200} is of a type that its column cannot hold")
+
+
+def state_named(name: str) -> State:
+    """Return the state of a name. Raises apsw.CorruptError when there is none."""
+    try:
+        return _STATES[name]
+    except KeyError:
+        raise damage(f"there is no state {name!r:.60}") from None
+
+
+def damage(message: str) -> Exception:
+    """Return the error, apsw.CorruptError, of what no writer can have put into the tables."""
+    import apsw
+
+    return apsw.CorruptError(message)
 
 
 def _changes(text: str) -> dict[str, tuple[Json, Json]]:

@@ -15,7 +15,7 @@ from taskdeck_store.sqlite import carving, opening, rows, schema, triggers
 from taskdeck_store.sqlite.faults import explained
 from taskdeck_store.values import Event, Task
 
-_WRONG = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
+_WRONG = (apsw.CorruptError, KeyError, TypeError, ValueError, AttributeError, RecursionError)
 """What a row with a flipped bit raises."""
 _EVENT = ("seq", "task_id", "at", "actor", "action", "from_state", "to_state", "attempts", "note", "changes")
 
@@ -86,16 +86,14 @@ def _fill(connection: apsw.Connection, salvage: Salvage) -> None:
 def _task(values: dict[str, Any]) -> Task | None:
     with suppress(*_WRONG):
         found = rows.task([values[name] for name in rows.TASK_COLUMNS])
-        if is_held(found) and found.title.strip() and isinstance(found.version or "", str):
+        if is_held(found) and found.title.strip():
             return found
     return None
 
 
 def _event(values: dict[str, Any]) -> Event | None:
     with suppress(*_WRONG):
-        texts = [values[name] for name in ("task_id", "at", "actor", "action", "changes")]
-        known = [values[name] for name in ("note", "group", "hash", "operation") if values[name] is not None]
-        if all(isinstance(text, str) for text in (*texts, *known)) and isinstance(values["attempts"], int):
+        if isinstance(values["operation"] or "", str):
             return rows.event(tuple(values[name.strip('"')] for name in rows.EVENT.split(", ")))
     return None
 

@@ -59,7 +59,7 @@ class Where:
             return f"substr({column}, 1, ?) = ?"
         if not text.isascii():
             self.parameters.append(text.casefold())
-            return f"instr(casefold({column}), ?) > 0"
+            return f"instr(casefold(CAST({column} AS BLOB)), ?) > 0"
         if len(text) > _LONG:
             self.parameters.append(text.lower())
             return f"instr(lower({column}), ?) > 0"
@@ -83,7 +83,8 @@ def prepare(connection: Connection) -> None:
 
 def _casefold(*values: SQLiteValue) -> SQLiteValue:
     (value,) = values
-    return value.casefold() if isinstance(value, str) else value
+    # Bytes, because a text that is no UTF-8 cannot be given to a function; it counts as what is shown of it.
+    return value.decode("utf-8", "replace").casefold() if isinstance(value, bytes) else value
 
 
 def _moment(now: Time, age: float) -> Time:
