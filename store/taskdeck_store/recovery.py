@@ -5,6 +5,7 @@ from __future__ import annotations
 from taskdeck_store import clock
 from taskdeck_store.contract import Outcome, Store
 from taskdeck_store.machine import Command, command, is_overdue, new_operation
+from taskdeck_store.printable import one_line
 from taskdeck_store.query.terms import Field, Pattern, Query, TextTerm
 from taskdeck_store.values import Action, State, Task, Time
 
@@ -29,7 +30,7 @@ def release_overdue(store: Store, *, actor: str, now: Time, note: str | None = N
 
 def _release(task: Task, actor: str, now: Time, group: str, note: str | None) -> Command:
     ended = clock.normalised(task.lease_until or "")
-    holder = f"{_printable(task.owner)} held it" if task.owner else "nobody is named who held it"
+    holder = f"{one_line(task.owner, _LONGEST_NAME)} held it" if task.owner else "nobody is named who held it"
     why = f"its lease ran out at {ended}; {holder}"
     return command(
         task.id,
@@ -40,8 +41,3 @@ def _release(task: Task, actor: str, now: Time, group: str, note: str | None) ->
         overdue_at=now,
         group=group,
     )
-
-
-def _printable(name: str) -> str:
-    cut = name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "…"
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in cut)

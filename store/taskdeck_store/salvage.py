@@ -16,6 +16,7 @@ from taskdeck_store.address import Kind, open_store, path_of
 from taskdeck_store.backup import KINDS, kind_there, new_store
 from taskdeck_store.contract import Changes, Fault, Key, Order, Outcome, Stop, Store, StoreError, Tally, Window
 from taskdeck_store.machine import Code, Command, Refusal
+from taskdeck_store.printable import one_line
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.remains import Remains, Salvage, salvaged
 from taskdeck_store.remedies import way_back
@@ -205,7 +206,7 @@ class Readable:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         self._folder = folder
-        self.damage = f"{_what(error)}; {told(found)}; {way_back(self._path)}"
+        self.damage = one_line(f"{_what(error)}; {told(found)}; {way_back(self._path)}")
         self._watch = FolderWatch(self._path)
         return store
 

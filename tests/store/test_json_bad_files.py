@@ -61,6 +61,7 @@ FLAWS: dict[str, tuple[bytes, int, int | str, str]] = {
         "-I",
         "-Infinity is not JSON",
     ),
+    "half a surrogate where a number belongs": (listed(task(priority="much\ud800")), 3, '"much', "priority must be"),
     "a number too large, and no number": (b"1e999-[]", 1, "1e999-", "the number 1e999 is too large"),
     "a number too large": (listed(task()[:-1] + ', "x": 1e999}'), 3, "1e999", "the number 1e999 is too large"),
     "a number too long": (listed(task()[:-1] + ', "x": ' + "9" * 5000 + "}"), 3, "999", "a number has 5,000 digits"),

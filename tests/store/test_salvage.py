@@ -19,7 +19,7 @@ import pytest
 from backends import Backend, JsonFile, Sqlite
 from moving import done, put
 
-from taskdeck_store import Action, Code, Event, Fault, State, StoreError, Task, command, open_store
+from taskdeck_store import Action, Code, Event, Fault, State, Store, StoreError, Task, command, open_store
 from taskdeck_store.contract import Order
 from taskdeck_store.jsonfile.audit import log_path
 from taskdeck_store.remains import Remains, salvaged
@@ -361,23 +361,55 @@ def test_a_state_that_is_none_is_told_as_damage(harmed: Path, tmp_path: Path) ->
     assert any("no state 'rewiew'" in damage for damage in told)
 
 
-@pytest.mark.parametrize("column", ["title", "priority", "state", "tags", "attempts", "created_at"])
-def test_a_value_that_its_column_cannot_hold_is_damage(harmed: Path, tmp_path: Path, column: str) -> None:
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        *(("tasks", column) for column in ("title", "priority", "state", "tags", "attempts", "created_at")),
+        *(("events", column) for column in ("actor", "to_state", "attempts", "note", "hash")),
+        ("counts", "count"),
+    ],
+)
+def test_a_value_that_its_column_cannot_hold_is_damage(harmed: Path, tmp_path: Path, table: str, column: str) -> None:
     path = tmp_path / "tasks.db"
     shutil.copy(harmed, path)
     with closing(apsw.Connection(str(path))) as connection:
-        sql = connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'tasks'").get
-        layout(connection, sql.replace("STRICT, ", ""))
+        sql = connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (table,)).get
+        layout(connection, table, sql.removesuffix(" STRICT").replace("STRICT, ", ""))
     with closing(apsw.Connection(str(path))) as connection:
         connection.pragma("ignore_check_constraints", True)
-        connection.execute(f"UPDATE tasks SET {column} = x'0102' WHERE id = 't-02'")
-        layout(connection, sql)
-    with pytest.raises(StoreError, match="its column cannot hold") as raised, closing(open_store(str(path))) as store:
-        store.get("t-02")
+        connection.execute(f"UPDATE {table} SET {column} = x'0102'")
+        layout(connection, table, sql)
+    with pytest.raises(StoreError, match="its column cannot hold") as raised:
+        read_all(open_store(str(path)))
     assert raised.value.fault is Fault.DAMAGED
     with closing(open_readable(str(path))) as store:
-        assert store.get("t-02") is not None
+        read_all(store)
         assert store.damage
+
+
+def read_all(store: Store) -> None:
+    with closing(store):
+        store.counts()
+        store.tasks()
+        store.changes(store.changes().cursor)
+        store.events()
+        store.get("t-02")
+        for state in State:
+            store.window(state, Order.PRIORITY)
+
+
+@pytest.mark.parametrize("layout", [-5, -(2**31), 0])
+def test_a_layout_that_is_none_is_damage(harmed: Path, tmp_path: Path, layout: int) -> None:
+    path = tmp_path / "tasks.db"
+    data = bytearray(harmed.read_bytes())
+    struct.pack_into(">i", data, 60, layout)
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match="damaged") as raised:
+        open_store(str(path))
+    assert raised.value.fault is Fault.DAMAGED
+    with closing(open_readable(str(path))) as store:
+        assert store.damage
+        assert {task.id for task in store.tasks()} == set(all_of(harmed)[0])
 
 
 def test_events_that_stand_out_of_order_are_damage_and_not_an_endless_read(harmed: Path, tmp_path: Path) -> None:
@@ -400,12 +432,12 @@ def test_events_that_stand_out_of_order_are_damage_and_not_an_endless_read(harme
         assert store.damage
 
 
-def layout(connection: apsw.Connection, sql: str) -> None:
-    """Give the table of tasks another definition, and no rules; what is stored stays as it is."""
+def layout(connection: apsw.Connection, table: str, sql: str) -> None:
+    """Give a table another definition, and no rules; what is stored stays as it is."""
     for trigger in triggers.ddl():
         connection.execute(f"DROP TRIGGER IF EXISTS {trigger.split()[2]}")
     connection.execute("PRAGMA writable_schema = ON")
-    connection.execute("UPDATE sqlite_schema SET sql = ? WHERE name = 'tasks'", (sql,))
+    connection.execute("UPDATE sqlite_schema SET sql = ? WHERE name = ?", (sql, table))
 
 
 def test_what_is_shown_of_a_damaged_store_is_private_and_goes_with_it(

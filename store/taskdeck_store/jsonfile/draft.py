@@ -12,13 +12,13 @@ from taskdeck_store.jsonfile.adding import End, end_of
 from taskdeck_store.jsonfile.audit import AuditLog, Batch, Commit, Line, event_of, file_digest
 from taskdeck_store.jsonfile.document import Document, Record, joined, record_of
 from taskdeck_store.jsonfile.fields import NESTING, Data, depth, task_of
-from taskdeck_store.jsonfile.flaws import one_line
 from taskdeck_store.jsonfile.known import Known, fold, is_found
 from taskdeck_store.jsonfile.mapping import mapping_of
 from taskdeck_store.jsonfile.outside import outside_line
 from taskdeck_store.jsonfile.picture import Picture
 from taskdeck_store.jsonfile.style import edited, written
 from taskdeck_store.machine import Code, Command, Refusal, Transition
+from taskdeck_store.printable import one_line
 from taskdeck_store.values import Action, Event, Task, Time
 
 

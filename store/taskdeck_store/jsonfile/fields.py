@@ -113,11 +113,9 @@ def check(data: Mapping[str, Json]) -> None:
         raise Wrong(key if key in data else "id", "this task has no state (or status)")
     if type(state) is not str or state not in _STATES:
         raise Wrong(key, f"{shown(state)} is no state; the states are {', '.join(State)}")
-    if not are_held([data]):
-        for name in _Held.__struct_fields__:
-            wrong = machine.wrong_field(name, data[name]) if data.get(name) is not None else None
-            if wrong is not None and not (name == "title" and type(data[name]) is str):
-                raise Wrong(name, wrong)
+    wrong = None if are_held([data]) else _first_wrong(data)
+    if wrong is not None:
+        raise wrong
 
 
 def are_held(objects: Sequence[Mapping[str, Json]]) -> bool:
@@ -127,10 +125,17 @@ def are_held(objects: Sequence[Mapping[str, Json]]) -> bool:
     except ValidationError:
         return False
     except UnicodeEncodeError:
-        # The converter takes no key with half a surrogate in it.
-        names = _Held.__struct_fields__
-        return are_held([{name: data[name] for name in names if name in data} for data in objects])
+        # The converter takes no half of a surrogate, neither in a key nor where a number belongs.
+        return not any(map(_first_wrong, objects))
     return True
+
+
+def _first_wrong(data: Mapping[str, Json]) -> Wrong | None:
+    for name in _Held.__struct_fields__:
+        wrong = machine.wrong_field(name, data[name]) if data.get(name) is not None else None
+        if wrong is not None and not (name == "title" and type(data[name]) is str):
+            return Wrong(name, wrong)
+    return None
 
 
 def task_of(task_id: str, said: Mapping[str, Json], beside: Mapping[str, Json], version: str = "") -> Task:

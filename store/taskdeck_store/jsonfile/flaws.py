@@ -40,8 +40,3 @@ def decoded(raw: bytes) -> str:
         position = next(index for index, character in enumerate(good) if "\udc80" <= character <= "\udcff")
         byte = ord(good[position]) - 0xDC00
         raise flaw(good, position, f"the byte {byte:#04x} is not UTF-8; save the file as UTF-8") from None
-
-
-def one_line(text: str) -> str:
-    """Return a text of unknown origin as a terminal can show it on one line."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

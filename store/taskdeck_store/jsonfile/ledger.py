@@ -30,10 +30,11 @@ from taskdeck_store.contract import Fault, StoreError
 from taskdeck_store.jsonfile.audit import AuditLog, Batch, Commit, DamagedLog, file_digest, log_path, mark
 from taskdeck_store.jsonfile.document import Document, parse
 from taskdeck_store.jsonfile.draft import Draft, carried_on
-from taskdeck_store.jsonfile.flaws import Flaw, one_line
+from taskdeck_store.jsonfile.flaws import Flaw
 from taskdeck_store.jsonfile.picture import Moved, Picture
 from taskdeck_store.jsonfile.replace import Replacement, Signature, signature
 from taskdeck_store.lock import SUFFIX, WriteLock
+from taskdeck_store.printable import one_line
 from taskdeck_store.remedies import remedy
 
 _ROUNDS = 8

@@ -16,10 +16,10 @@ from taskdeck_store.jsonfile.audit import event_of, log_path
 from taskdeck_store.jsonfile.columns import Columns, placed
 from taskdeck_store.jsonfile.draft import Draft
 from taskdeck_store.jsonfile.feed import Feed
-from taskdeck_store.jsonfile.flaws import one_line
 from taskdeck_store.jsonfile.ledger import Ledger
 from taskdeck_store.jsonfile.picture import Moved
 from taskdeck_store.machine import Code, Command, Refusal
+from taskdeck_store.printable import one_line
 from taskdeck_store.query.match import matches
 from taskdeck_store.query.terms import EVERYTHING, Field, NumberTerm, Query
 from taskdeck_store.remedies import remedy

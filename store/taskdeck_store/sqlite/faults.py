@@ -10,7 +10,16 @@ from typing import Literal
 import apsw
 
 from taskdeck_store.contract import Fault, StoreError
+from taskdeck_store.printable import one_line
 from taskdeck_store.remedies import way_back
+
+_LONGEST = 200
+"""Characters of what SQLite or another program says."""
+
+
+def said(error: BaseException | str) -> str:
+    """Return what an error, or a text of another program, says, fit for a sentence."""
+    return one_line(str(error), _LONGEST)
 
 
 @contextmanager
@@ -32,20 +41,13 @@ def explanation(error: apsw.Error, path: Path, doing: Literal["read", "write"]) 
         case apsw.NotADBError():
             return StoreError(Fault.DAMAGED, f"{failed}: it is no SQLite file, or its start is damaged")
         case apsw.CorruptError():
-            return StoreError(Fault.DAMAGED, f"{failed}: it is damaged ({one_line(error)}); {way_back(path)}")
+            return StoreError(Fault.DAMAGED, f"{failed}: it is damaged ({said(error)}); {way_back(path)}")
         case apsw.FullError():
             return StoreError(Fault.UNWRITABLE, f"{failed}: the disk is full{undone}; make room, then try again")
         case apsw.ReadOnlyError():
             return StoreError(Fault.READ_ONLY, f"{failed}: the file or its folder cannot be written to{undone}")
         case apsw.SQLError():
-            return StoreError(Fault.DAMAGED, f"{failed}: it lacks a part of a Taskdeck store ({one_line(error)})")
+            return StoreError(Fault.DAMAGED, f"{failed}: it lacks a part of a Taskdeck store ({said(error)})")
         case _:
             fault = Fault.UNWRITABLE if doing == "write" else Fault.UNREADABLE
-            return StoreError(fault, f"{failed}: {one_line(error)}{undone}")
-
-
-def one_line(error: BaseException | str) -> str:
-    """Return a text of unknown origin as at most 200 characters that a terminal can show."""
-    text = str(error)
-    shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:200])
-    return shown + ("…" if len(text) > len(shown) else "")
+            return StoreError(fault, f"{failed}: {said(error)}{undone}")

@@ -13,7 +13,7 @@ from taskdeck_store import placing
 from taskdeck_store.contract import Fault, StoreError
 from taskdeck_store.remedies import remedy
 from taskdeck_store.sqlite import schema, where
-from taskdeck_store.sqlite.faults import explained, one_line
+from taskdeck_store.sqlite.faults import explained, said
 from taskdeck_store.sqlite.pin import Pin
 from taskdeck_store.sqlite.rows import fetch
 
@@ -124,7 +124,7 @@ class Opened:
 
     def _recognise(self, connection: apsw.Connection) -> None:
         if connection.pragma("application_id") != schema.APPLICATION_ID:
-            tables = [one_line(name) for (name,) in fetch(connection, _TABLES, (_SHOWN_TABLES,))]
+            tables = [said(name) for (name,) in fetch(connection, _TABLES, (_SHOWN_TABLES,))]
             found = f"it has the tables {', '.join(tables)}" if tables else "it has no tables"
             advice = f"name another file, or move it away and: taskdeck init {self._path}"
             raise StoreError(Fault.FOREIGN, f"{self._path} is a SQLite file, but no Taskdeck store: {found}; {advice}")
@@ -133,6 +133,8 @@ class Opened:
             versions = f"its layout is {layout}, this version knows {len(schema.MIGRATIONS)}"
             message = f"{self._path} was made by a newer Taskdeck ({versions}); update with: pip install -U taskdeck"
             raise StoreError(Fault.NEWER, message)
+        if layout < 1:
+            raise apsw.CorruptError(f"its layout is {layout}")
         if layout < len(schema.MIGRATIONS):
             self._migrate(connection, layout)
 

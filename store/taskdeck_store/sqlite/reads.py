@@ -32,9 +32,10 @@ def counts(connection: Connection, where: Where) -> Mapping[State, Tally]:
     tallies = {state: Tally() for state in State}
     if not where.condition:
         oldest = "(SELECT min(state_since) FROM tasks WHERE tasks.state = counts.state)"
-        for state, count, since in fetch(connection, f"SELECT state, count, {oldest} FROM counts"):
+        for row in fetch(connection, f"SELECT state, count, {oldest} FROM counts"):
+            state, tally = rows.counted(row)
             if state in where.states:
-                tallies[rows.state_named(state)] = Tally(count, since)
+                tallies[state] = tally
         return tallies
     for state in where.states:
         sql = f"SELECT count(*), min(state_since) FROM tasks WHERE state = ?{where.condition}"

@@ -15,7 +15,7 @@ from taskdeck_store.clock import Clock
 from taskdeck_store.contract import Outcome
 from taskdeck_store.machine import Code, Command, Refusal, Transition, transition
 from taskdeck_store.sqlite import reads, rows, sealing
-from taskdeck_store.sqlite.faults import one_line
+from taskdeck_store.sqlite.faults import said
 from taskdeck_store.sqlite.rows import fetch
 from taskdeck_store.values import Action, Event, Json, Task, Time
 
@@ -110,7 +110,7 @@ def _outcome(connection: Connection, command: Command, number: int, at: Time) ->
         return _moved(connection, command, task, move, at, (last_seq or 0, last_hash if last_seq else BEGINNING))
     except (apsw.ConstraintError, ValueError, RecursionError) as error:
         # What got so far and fails here is nested too deeply, for Python or for SQLite.
-        message = f"cannot {command.action} {command.task_id}: {one_line(error)}"
+        message = f"cannot {command.action} {command.task_id}: {said(error)}"
         raise Unheld(number, Refusal(code=Code.INVALID, message=message)) from error
 
 
@@ -169,7 +169,7 @@ def _update(columns: tuple[str, ...]) -> str:
 
 def _conflict(connection: Connection, task: Task) -> Refusal:
     (last,) = reads.events(connection, task.id, 0, 1, True)
-    return machine.changed_meanwhile(task, f"{one_line(last.actor)} did {last.action} at {last.at}")
+    return machine.changed_meanwhile(task, f"{said(last.actor)} did {last.action} at {last.at}")
 
 
 def _held(command: Command) -> Command | Refusal:
@@ -182,13 +182,13 @@ def _held(command: Command) -> Command | Refusal:
             try:
                 json[name] = jsontext.decode(jsontext.encode(machine.plain(value)))
             except ValueError as error:
-                message = f"cannot {command.action} {one_line(command.task_id)}: {name}: {one_line(error)}"
+                message = f"cannot {command.action} {said(command.task_id)}: {name}: {said(error)}"
                 return Refusal(code=Code.INVALID, message=message)
         elif isinstance(value, str):
             texts[name] = value
     for name, text in texts.items():
         if not rows.is_text(text):
             what = "a character that SQLite cannot (NUL, or half a surrogate)"
-            message = f"cannot {command.action} {one_line(command.task_id)}: its {name} holds {what}"
+            message = f"cannot {command.action} {said(command.task_id)}: its {name} holds {what}"
             return Refusal(code=Code.INVALID, message=message)
     return replace(command, fields={**command.fields, **json}) if json else command
