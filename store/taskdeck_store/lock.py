@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from taskdeck_store.contract import Fault, StoreError
+from taskdeck_store.folder import Folder
 from taskdeck_store.remedies import remedy
 
 SUFFIX = ".taskdeck-lock"
@@ -45,6 +46,9 @@ class WriteLock:
         self._queue_fd: int | None = None
         self._turn: _Turn | None = None
         self._held = False
+        self._folder = Folder(path.parent)
+        self._has_queue = False
+        """Known, as our file is to be in its place, while the folder is still."""
 
     def hold(self, patience: float) -> _Hold:
         """Hold the lock for the body of a `with`.
@@ -58,7 +62,7 @@ class WriteLock:
         deadline = time.monotonic() + patience
         try:
             fd = self._acquired(deadline)
-            while fd is not None and not self._is_at_path(fd):
+            while fd is not None and not self._is_in_place(fd):
                 self.close()
                 fd = self._acquired(deadline)
         except OSError as error:
@@ -116,12 +120,18 @@ class WriteLock:
         for fd in filter(None, (self._fd, self._queue_fd)):
             os.close(fd)
         self._fd = self._queue_fd = None
+        self._folder.forget()
 
     def _acquired(self, deadline: float) -> int | None:
         if self._fd is None:
             self._fd = self._opened(self._path)
+            self._has_queue = os.access(self._queue_name, os.F_OK)
+        if self._queue_fd is None and self._has_queue:
+            self._queue_fd = self._opened(self._queue_path)
         if self._at_once(self._fd):
             return self._fd
+        if self._queue_fd is None:
+            self._queue_fd = self._opened(self._queue_path)
         while True:
             if self._turn is None or self._turn.over:
                 self._turn = _Turn(self._opened(self._path), self._opened(self._queue_path))
@@ -129,15 +139,14 @@ class WriteLock:
             if fd is not None:
                 os.close(self._fd)
                 self._fd, self._turn = fd, None
+                self._folder.forget()
                 return fd
             if time.monotonic() >= deadline:
                 return None
 
     def _at_once(self, fd: int) -> bool:
         if self._queue_fd is None:
-            if not os.access(self._queue_name, os.F_OK):
-                return _try_lock(fd)
-            self._queue_fd = self._opened(self._queue_path)
+            return _try_lock(fd)
         if not _try_lock(self._queue_fd):
             return False
         try:
@@ -175,13 +184,23 @@ class WriteLock:
                 pass
         return fd
 
-    def _is_at_path(self, fd: int) -> bool:
-        """Whether others would lock the same file: someone may have removed it, and a third made a new one."""
+    def _is_in_place(self, fd: int) -> bool:
+        """Whether others would lock the same file, and nobody waits in a queue that was made meanwhile.
+
+        Someone may have removed the file, and a third made a new one.
+        """
+        if self._folder.is_still():
+            return True
+        look = self._folder.look()
         try:
             found, held = os.lstat(self._name), os.fstat(fd)
-            return found.st_ino == held.st_ino and found.st_dev == held.st_dev
         except FileNotFoundError:
             return False
+        self._has_queue = os.access(self._queue_name, os.F_OK)
+        if (found.st_ino, found.st_dev) != (held.st_ino, held.st_dev) or (self._has_queue and self._queue_fd is None):
+            return False
+        self._folder.remember(look)
+        return True
 
     def _trouble(self, error: OSError) -> StoreError:
         name, why = self._path, error.strerror or str(error)

@@ -26,6 +26,9 @@ from taskdeck_store.clock import utc_now
 from taskdeck_store.sqlite import schema
 
 ROUNDS = 30
+SETTLED = 3.5
+"""Seconds that a store is left alone before it is measured: the library, as any program that stays, then relies on
+its folder's time instead of looking for each of its files; see `taskdeck_store.folder`."""
 PAUSE = 0.01
 """Seconds between commits, as between those of a worker or an operator. A commit right after another one finds all in
 the processor's caches, and where the file system keeps times in ticks it has less to sync: the floor falls by half."""
@@ -64,6 +67,7 @@ def report(title: str, steps: dict[str, Step], moves: list[int], per_round: int,
     """Measure and print; `moves` counts how often each task was moved before, and goes on counting."""
     taken: dict[str, list[float]] = {name: [] for name in steps}
     chance = random.Random(1)
+    time.sleep(SETTLED)
     for _ in range(ROUNDS):
         numbers = [chance.randrange(len(moves)) for _ in range(per_round)]
         for name, step in steps.items():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from taskdeck_store import Action, Outcome, State, Store, Task, command
@@ -56,3 +58,8 @@ def quiet(store: Store) -> None:
         if not store.wait(0.05):
             return
     raise AssertionError("the store wakes its reader again and again")
+
+
+def rest(folder: Path) -> None:
+    """Have a folder look as if no name in it had changed for long."""
+    os.utime(folder, (1_700_000_000, 1_700_000_000))

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from moving import rest
 from unprivileged import open_folder, unprivileged
 
 from taskdeck_store import Fault, StoreError
@@ -157,10 +158,15 @@ def test_whoever_gave_up_can_come_back(lock_path: Path, like: Path) -> None:
         pass
 
 
-def test_a_lock_file_that_was_removed_does_not_make_two_holders(lock_path: Path, like: Path) -> None:
+@pytest.mark.parametrize("rested", [False, True])
+def test_a_lock_file_that_was_removed_does_not_make_two_holders(lock_path: Path, like: Path, rested: bool) -> None:
     one, other = WriteLock(lock_path, like), WriteLock(lock_path, like)
     with one.hold(0):
         pass
+    if rested:
+        rest(lock_path.parent)
+        with one.hold(0):
+            pass
     lock_path.unlink()
     with one.hold(0), pytest.raises(StoreError), other.hold(0.01):
         pass

@@ -19,7 +19,7 @@ from typing import Any
 import apsw
 import pytest
 from backends import Sqlite
-from moving import do, done, put
+from moving import do, done, put, rest
 from unprivileged import open_folder, unprivileged
 
 from taskdeck_store import Action, Code, Fault, State, Store, StoreError, command, create_store, open_store
@@ -236,9 +236,10 @@ def test_closing_a_replaced_file_leaves_the_log_of_the_new_one(tmp_path: Path, s
         assert sqlite.sql(path, ("SELECT id FROM tasks", [])) == [[["new"]]]
 
 
+@pytest.mark.parametrize("rested", [False, True])
 @pytest.mark.parametrize("noticed_by", ["reading", "waiting", "writing"])
 def test_a_file_moved_over_it_does_not_get_the_log_of_the_old_one(
-    tmp_path: Path, sqlite: Sqlite, noticed_by: str
+    tmp_path: Path, sqlite: Sqlite, noticed_by: str, rested: bool
 ) -> None:
     path = sqlite.make(tmp_path)
     (tmp_path / "other").mkdir()
@@ -251,6 +252,9 @@ def test_a_file_moved_over_it_does_not_get_the_log_of_the_old_one(
     store = open_store(str(path))
     put(store, "t-1")
     store.wait(0.01)
+    if rested:
+        rest(tmp_path)
+        done(store, "t-1", Action.START)
     assert (tmp_path / "tasks.db-wal").stat().st_size > 0
     path.rename(tmp_path / "old.db")
     other_path.replace(path)
@@ -266,9 +270,13 @@ def test_a_file_moved_over_it_does_not_get_the_log_of_the_old_one(
     assert sqlite.sql(tmp_path / "old.db", ("SELECT id FROM tasks", [])) == [[["t-1"]]]
 
 
-def test_a_log_that_someone_removed_costs_no_commit(path: Path, sqlite: Sqlite) -> None:
+@pytest.mark.parametrize("rested", [False, True])
+def test_a_log_that_someone_removed_costs_no_commit(path: Path, sqlite: Sqlite, rested: bool) -> None:
     store = open_store(str(path))
     put(store, "t-1")
+    if rested:
+        rest(path.parent)
+        done(store, "t-1", Action.EDIT, priority=1)
     (path.parent / "tasks.db-wal").unlink()
     done(store, "t-1", Action.START)
     (path.parent / "tasks.db-wal").unlink()

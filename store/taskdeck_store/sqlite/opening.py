@@ -11,6 +11,7 @@ import apsw
 
 from taskdeck_store import placing
 from taskdeck_store.contract import Fault, StoreError
+from taskdeck_store.folder import Folder
 from taskdeck_store.remedies import remedy
 from taskdeck_store.sqlite import schema, where
 from taskdeck_store.sqlite.faults import explained, said
@@ -43,6 +44,7 @@ class Opened:
         self._mark = found
         self.real = Path(os.path.realpath(path))
         self._log = self._beside("-wal")
+        self._folder = Folder(self.real.parent)
         with explained(path, "read"):
             self.connection = self._connected()
         self._wal = Pin(self._log)
@@ -57,12 +59,19 @@ class Opened:
 
         Raises StoreError when there is no file.
         """
+        if self._folder.is_still():
+            return True
+        look = self._folder.look()
         found = mark(self._path)
         if found is None:
             raise gone(self._path)
         if self._frozen:
             return found == self._mark
-        return found[:2] == self._mark[:2] and self._wal.holds()
+        is_current = found[:2] == self._mark[:2] and self._wal.holds()
+        if is_current and self._path.absolute() == self.real:
+            # A path through a symbolic link leads by other folders, too.
+            self._folder.remember(look)
+        return is_current
 
     def log_ahead(self) -> None:
         """Return a file to WAL mode; copies that SQLite makes with VACUUM INTO have left it."""
@@ -70,6 +79,7 @@ class Opened:
             self._logs_ahead = self.connection.pragma("journal_mode", "WAL") == "wal"
             self._wal.close()
             self._wal = Pin(self._log)
+            self._folder.forget()
 
     def close(self) -> None:
         """Close the connection.

@@ -16,7 +16,7 @@ from taskdeck_store.contract import Outcome
 from taskdeck_store.machine import Code, Command, Refusal, Transition, transition
 from taskdeck_store.sqlite import reads, rows, sealing
 from taskdeck_store.sqlite.faults import said
-from taskdeck_store.sqlite.rows import fetch
+from taskdeck_store.sqlite.rows import Row, fetch
 from taskdeck_store.values import Action, Event, Json, Task, Time
 
 if TYPE_CHECKING:
@@ -67,7 +67,6 @@ def transact(
     `refused` holds, by a command's number, what an earlier try found. Raises Unheld.
     """
     at = now()
-    sealing.backlog(connection)
     return [
         _refused(connection, command, refused[number])
         if number in refused
@@ -91,10 +90,10 @@ def _outcome(connection: Connection, command: Command, number: int, at: Time) ->
     held = _held(command)
     if isinstance(held, Refusal):
         return _refused(connection, command, held)
-    found = fetch(connection, _BEFORE_WITH_TASK, (command.operation, command.task_id))
-    if not found:
-        found = fetch(connection, _BEFORE, (command.operation,))
-    done_by, last_seq, last_at, last_hash, *columns = found[0]
+    done_by, last_seq, last_at, last_hash, *columns = _before(connection, command)
+    if number == 0 and last_seq and last_hash is None:
+        sealing.backlog(connection)
+        last_hash = _before(connection, command)[3]
     if done_by is not None:
         (event,) = reads.events(connection, None, done_by - 1, 1, False)
         return Outcome(command=command, task=reads.task(connection, event.task_id), event=event, repeated=True)
@@ -112,6 +111,11 @@ def _outcome(connection: Connection, command: Command, number: int, at: Time) ->
         # What got so far and fails here is nested too deeply, for Python or for SQLite.
         message = f"cannot {command.action} {command.task_id}: {said(error)}"
         raise Unheld(number, Refusal(code=Code.INVALID, message=message)) from error
+
+
+def _before(connection: Connection, command: Command) -> Row:
+    found = fetch(connection, _BEFORE_WITH_TASK, (command.operation, command.task_id))
+    return (found or fetch(connection, _BEFORE, (command.operation,)))[0]
 
 
 def _moved(
