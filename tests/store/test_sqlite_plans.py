@@ -9,7 +9,7 @@ from typing import Any
 import apsw
 import pytest
 from backends import Sqlite
-from moving import do, put_all
+from moving import do, put, put_all
 
 from taskdeck_store import Action, Order, State, Store, open_store
 from taskdeck_store.contract import key
@@ -52,6 +52,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     made = Told(path)
     states = list(State)
     put_all(made.store, ((f"t-{n:03}", states[n % 5], {"priority": n % 3}) for n in range(200)))
+    made.store.counts()
+    put(made.store, "one-more", State.REVIEW)
     yield made
     made.store.close()
 
@@ -95,6 +97,13 @@ def test_a_read_of_the_board_uses_an_index(told: Told, read: Callable[[Store], o
     steps = told.plans(read)
     assert any("USING" in step or "SEARCH" in step for step in steps)
     assert [step for step in steps if "TEMP B-TREE" in step or "SCAN tasks" in step or "SCAN events" in step] == []
+
+
+def test_the_first_count_reads_an_index_and_no_task(told: Told) -> None:
+    first = Told(told.path)
+    steps = first.plans(lambda store: store.counts())
+    first.store.close()
+    assert [step for step in steps if "SCAN tasks" in step] == ["SCAN tasks USING COVERING INDEX tasks_by_time"]
 
 
 def test_the_check_sees_a_scan_and_a_sort(told: Told) -> None:

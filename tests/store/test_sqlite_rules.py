@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from backends import Refused, Sqlite
 from moving import WAY, done, put
 
-from taskdeck_store import Action, Event, State, Store, Task, open_store
+from taskdeck_store import Action, Event, Order, State, Store, Task, open_store
 from taskdeck_store.clock import utc_now
 from taskdeck_store.machine import RULES, action_between, why_no_move
 from taskdeck_store.query.match import matches
 from taskdeck_store.query.parse import parse
+from taskdeck_store.sqlite import triggers
 from taskdeck_store.values import EXTERNAL, REMOVED
 
 RECURSIVE = """
@@ -392,3 +395,34 @@ def test_times_of_the_record_never_run_backwards(plain: Plain) -> None:
     ahead.close()
     plain.sql("UPDATE tasks SET title = 'later'")
     assert plain.last().at == "2999-01-01T00:00:00.000000Z"
+
+
+@pytest.mark.parametrize("limit", [0, 3, 10_000])
+def test_what_other_programs_do_is_counted(plain: Plain, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+    monkeypatch.setattr("taskdeck_store.sqlite.tallies._LIMIT", limit)
+    assert sum(tally.count for tally in plain.store.counts().values()) == 0
+    other = open_store(str(plain.path))
+    for number in range(4):
+        put(other, f"t-{number}", State.REVIEW)
+        plain.sql(f"INSERT INTO tasks (id, title) VALUES ('o-{number}', 'x')")
+    other.close()
+    counted = plain.store.counts()
+    assert [counted[state].count for state in State] == [4, 0, 4, 0, 0]
+    plain.sql("UPDATE tasks SET state = 'completed' WHERE id IN ('t-0', 't-1')")
+    plain.sql("DELETE FROM tasks WHERE id IN ('t-2', 'o-1')")
+    counted = plain.store.counts()
+    assert [counted[state].count for state in State] == [3, 0, 1, 2, 0]
+    assert counted[State.REVIEW].oldest == plain.store.window(State.REVIEW, Order.OLDEST).cards[0].state_since
+
+
+def test_a_program_that_goes_past_the_rules_is_not_believed_for_long(
+    plain: Plain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert plain.store.counts()[State.PENDING].count == 0
+    dropped = [f"DROP TRIGGER {trigger.split()[2]}" for trigger in triggers.ddl()]
+    for statement in (*dropped, "INSERT INTO tasks (id, title) VALUES ('t-1', 'x')", *triggers.ddl()):
+        plain.sql(statement)
+    assert plain.store.counts()[State.PENDING].count == 0
+    later = time.monotonic() + 61
+    monkeypatch.setattr("taskdeck_store.sqlite.tallies.time", SimpleNamespace(monotonic=lambda: later))
+    assert plain.store.counts()[State.PENDING].count == 1

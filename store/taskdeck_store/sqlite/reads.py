@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from taskdeck_store.contract import Change, Key, Order, Tally, Window
 from taskdeck_store.sqlite import rows
 from taskdeck_store.sqlite.rows import Row, fetch
+from taskdeck_store.sqlite.tallies import Tallies
 from taskdeck_store.sqlite.where import Where
 from taskdeck_store.values import Event, State, Task
 
@@ -27,20 +28,16 @@ def task(connection: Connection, task_id: str) -> Task | None:
     return rows.task(found[0]) if found else None
 
 
-def counts(connection: Connection, where: Where) -> Mapping[State, Tally]:
-    """Return the tally of every state: from the counted counts, or by one scan for a query."""
-    tallies = {state: Tally() for state in State}
+def counts(connection: Connection, where: Where, tallies: Tallies) -> Mapping[State, Tally]:
+    """Return the tally of every state: from the tallies of all tasks, or by one scan for a query."""
     if not where.condition:
-        oldest = "(SELECT min(state_since) FROM tasks WHERE tasks.state = counts.state)"
-        for row in fetch(connection, f"SELECT state, count, {oldest} FROM counts"):
-            state, tally = rows.counted(row)
-            if state in where.states:
-                tallies[state] = tally
-        return tallies
+        known = tallies.read(connection)
+        return {state: known[state] if state in where.states else Tally() for state in State}
+    found = {state: Tally() for state in State}
     for state in where.states:
         sql = f"SELECT count(*), min(state_since) FROM tasks WHERE state = ?{where.condition}"
-        tallies[state] = Tally(*fetch(connection, sql, (state, *where.parameters))[0])
-    return tallies
+        found[state] = rows.tally(fetch(connection, sql, (state, *where.parameters))[0])
+    return found
 
 
 def window(

@@ -82,7 +82,7 @@ def task(row: Sequence[Any]) -> Task:
         id=task_id,
         title=title,
         description=description,
-        state=_state(state),
+        state=state_named(state),
         priority=priority,
         tags=_tags(tags),
         data=None if data is None else _value(data),
@@ -106,7 +106,7 @@ def card(row: Row) -> Card:
     return Card(
         id=task_id,
         title=title,
-        state=_state(state),
+        state=state_named(state),
         priority=priority,
         tags=_tags(tags),
         attempts=attempts,
@@ -128,8 +128,8 @@ def event(row: Row) -> Event:
         at=at,
         actor=actor,
         action=action,
-        from_state=None if before is None else _state(before),
-        to_state=None if after is None else _state(after),
+        from_state=None if before is None else state_named(before),
+        to_state=None if after is None else state_named(after),
         attempts=attempts,
         note=note,
         changes=_changes(changes),
@@ -149,17 +149,24 @@ def change(row: Row) -> Change:
         at=at,
         actor=actor,
         action=action,
-        from_state=None if before is None else _state(before),
-        to_state=None if after is None else _state(after),
+        from_state=None if before is None else state_named(before),
+        to_state=None if after is None else state_named(after),
         note=note,
     )
 
 
-def counted(row: Row) -> tuple[State, Tally]:
-    """Return a state and its tally of a row of state, count and oldest state_since. Raises apsw.CorruptError."""
-    _check(row, (str, int, _SOME_TEXT), "count")
-    name, count, since = row
-    return _state(name), Tally(count, since)
+def tally(row: Row) -> Tally:
+    """Return the tally of a count and the oldest `state_since`. Raises apsw.CorruptError as `task` does."""
+    _check(row, (int, _SOME_TEXT), "tally")
+    return Tally(*row)
+
+
+def state_named(name: str) -> State:
+    """Return the state of a name. Raises apsw.CorruptError when there is none."""
+    try:
+        return _STATES[name]
+    except KeyError:
+        raise damage(f"there is no state {name!r:.60}") from None
 
 
 def column(name: str, task: Task) -> str | int | None:
@@ -176,13 +183,6 @@ def _check(row: Sequence[Any], types: Sequence[type | tuple[type, ...]], what: s
     # The tables are STRICT: only damage to the file puts a value of another type into a column.
     if not all(map(isinstance, row, types)):
         raise damage(f"a value of {what} {row[0]!r:.90} is of a type that its column cannot hold")
-
-
-def _state(name: str) -> State:
-    try:
-        return _STATES[name]
-    except KeyError:
-        raise damage(f"there is no state {name!r:.60}") from None
 
 
 def damage(message: str) -> Exception:

@@ -79,7 +79,6 @@ def _fill(connection: apsw.Connection, salvage: Salvage) -> None:
     insert = f"INSERT INTO tasks ({rows.TASK}) VALUES ({', '.join('?' * len(rows.TASK_COLUMNS))})"
     for task in salvage.tasks:
         connection.execute(insert, [rows.column(name, task) for name in rows.TASK_COLUMNS])
-    connection.execute("UPDATE counts SET count = (SELECT count(*) FROM tasks WHERE tasks.state = counts.state)")
     schema.migrate(connection)
 
 

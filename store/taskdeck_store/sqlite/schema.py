@@ -88,6 +88,12 @@ def _tables() -> str:
 MIGRATIONS: tuple[str, ...] = (
     _tables(),
     "CREATE INDEX events_unsealed ON events (seq) WHERE hash IS NULL",
+    """
+        DROP TRIGGER IF EXISTS tasks_inserted_counted;
+        DROP TRIGGER IF EXISTS tasks_deleted_counted;
+        DROP TRIGGER IF EXISTS tasks_moved_counted;
+        DROP TABLE counts;
+        """,
 )
 """The n-th makes the tables of layout n + 1 from those of layout n; layout 0 is an empty database."""
 

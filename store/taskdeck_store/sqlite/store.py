@@ -18,6 +18,7 @@ from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.sqlite import opening, reads, writes
 from taskdeck_store.sqlite.faults import explained, explanation
 from taskdeck_store.sqlite.opening import Opened
+from taskdeck_store.sqlite.tallies import Tallies
 from taskdeck_store.sqlite.where import Where
 from taskdeck_store.values import Event, State, Task
 
@@ -112,7 +113,7 @@ class SqliteStore:
     def counts(self, query: Query = EVERYTHING) -> Mapping[State, Tally]:
         """Return the tally of every state."""
         with self.reading():
-            return reads.counts(self._connection, Where(query, self._now()))
+            return reads.counts(self._connection, Where(query, self._now()), self._tallies)
 
     def window(
         self,
@@ -197,6 +198,7 @@ class SqliteStore:
             raise StoreError(Fault.UNREADABLE, f"{self.address} was closed")
         opened = Opened(self._path, patience=_READ_PATIENCE, migrates=not self._asked_read_only)
         self._opened = opened
+        self._tallies = Tallies()
         self._file = opened.identity
         self._read = opened.sight
         self._lock = WriteLock(opened.real.with_name(opened.real.name + SUFFIX), like=opened.real)

@@ -35,7 +35,6 @@ def ddl() -> Iterator[str]:
     yield _inserted_outside()
     yield _updated_outside()
     yield _deleted_outside()
-    yield from _counted()
     yield from _events_kept()
 
 
@@ -118,19 +117,6 @@ def _deleted_outside() -> str:
     return f"""
         CREATE TRIGGER tasks_deleted_outside AFTER DELETE ON tasks BEGIN
           {_event(_text(REMOVED), "OLD", "OLD.state", "NULL", "OLD.attempts", _whole_row("OLD", added=False))};
-        END"""
-
-
-def _counted() -> Iterator[str]:
-    for name, when, state, step in (("inserted", "INSERT", "NEW", "+ 1"), ("deleted", "DELETE", "OLD", "- 1")):
-        yield f"""
-        CREATE TRIGGER tasks_{name}_counted AFTER {when} ON tasks BEGIN
-          UPDATE counts SET count = count {step} WHERE state = {state}.state;
-        END"""
-    yield """
-        CREATE TRIGGER tasks_moved_counted AFTER UPDATE OF state ON tasks WHEN NEW.state <> OLD.state BEGIN
-          UPDATE counts SET count = count - 1 WHERE state = OLD.state;
-          UPDATE counts SET count = count + 1 WHERE state = NEW.state;
         END"""
 
 
