@@ -104,15 +104,6 @@ def test_a_kill_in_tmux(tmp_path: Path) -> None:
     assert _consistent(path) in (acknowledged, acknowledged + 1)
 
 
-@pytest.mark.soak
-@BOTH
-def test_many_killed_writers_lose_nothing_they_were_told_of(tmp_path: Path, name: str) -> None:
-    for number in range(30):
-        path = made(tmp_path / f"{number}-{name}")
-        acknowledged = _written_and_killed(path, number)
-        assert _consistent(path) in (acknowledged, acknowledged + 1)
-
-
 def test_ended_politely_it_gives_the_terminal_back(tmp_path: Path) -> None:
     path = made(tmp_path / "tasks.db")
     with board(path) as terminal:

@@ -93,11 +93,6 @@ def test_what_apply_returned_survives_kill_9_and_blocks_nobody(pool: Store, open
     kill_writers(pool, opened, path, rounds=4, seed=1)
 
 
-@pytest.mark.soak
-def test_what_apply_returned_survives_many_kills(pool: Store, opened: Opener, path: Path) -> None:
-    kill_writers(pool, opened, path, rounds=60, seed=2)
-
-
 MAKER = """
 import os, signal, sys
 from taskdeck_store import create_store
