@@ -145,6 +145,12 @@ class Store(Protocol):
         """What cannot be read of it any more, and the way back, in a line; None while nothing is damaged."""
 
     @property
+    def mended(self) -> tuple[str, ...]:
+        """What this handle finished, took back or cleared away, at any of its looks, that another had left half done: a
+        sentence for each, in one line. A handle that only reads leaves as it is what others can wait for.
+        """
+
+    @property
     def audited(self) -> bool:
         """Whether the store has an audit log by now."""
 

@@ -63,6 +63,7 @@ class Readable:
         self._folder: str | None = None
         self._marks: _Marks = ()
         self._turn = 0
+        self._mended: tuple[str, ...] = ()
         self._stack: ExitStack | None = None
         self._watch: FolderWatch | None = None
         self._store = self._opened()
@@ -76,6 +77,11 @@ class Readable:
     def read_only(self) -> bool:
         """Whether `apply` refuses everything."""
         return self.damage is not None or self._store.read_only
+
+    @property
+    def mended(self) -> tuple[str, ...]:
+        """What was half done and is not any more; see the contract."""
+        return self._mended + self._store.mended
 
     @property
     def audited(self) -> bool:
@@ -217,7 +223,9 @@ class Readable:
         with suppress(StoreError):
             self._store.close()
         self._turn += 1
+        mended = self.mended
         self._store = self._salvage(error)
+        self._mended = mended
         if self._stack is not None:
             self._stack.enter_context(self._store.reading())
 

@@ -19,6 +19,7 @@ from reliability.record import Audit, Writer
 from reliability.script import BASES, NAMES, PATIENCE, History
 from reliability.stage import Stage, pool
 from taskdeck_store import Store, create_store, open_store
+from taskdeck_store.values import EXTERNAL
 
 BOTH = pytest.mark.parametrize("name", NAMES)
 FROM_EACH = pytest.mark.parametrize("base", BASES)
@@ -35,10 +36,12 @@ class Deaths:
         self.faults = 0
         self.acknowledged = 0
         self.healed = 0
+        self._told = 0
 
     def figures(self) -> dict[str, int]:
         """Return what the table has of it; whatever was lost or doubled has failed the check."""
-        return {**vars(self), "lost": 0, "doubled": 0}
+        counted = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        return {**counted, "lost": 0, "doubled": 0}
 
     def check(self, path: Path, history: History, acknowledged: int, bystander: Store | None = None) -> None:
         """Fail unless a store has all that was acknowledged, and heals by itself.
@@ -54,15 +57,33 @@ class Deaths:
         left = {file.name for file in path.parent.iterdir() if file.stat().st_size} - history.names
         with closing(open_store(str(path), read_only=True)) as onlooker:
             seen = history.landed(onlooker)
+            told, committed = onlooker.mended, _committed(onlooker)
             assert seen <= max(may_have_landed)
         with closing(bystander or open_store(str(path), patience=PATIENCE)) as store:
             landed = history.landed(store)
             assert landed in may_have_landed
             assert seen <= landed
+            carried_on = committed < _committed(store)
             history.finish(store, landed)
+            told += store.mended
+        self.check_told(path, told, {name for name in left if not _DRAFT.fullmatch(name)}, carried_on)
         self.healed += bool(left) or seen < landed
         names = {file.name for file in path.parent.iterdir() if not _DRAFT.fullmatch(file.name)}
         assert names == history.names
+
+    def check_told(self, path: Path, told: tuple[str, ...], left: set[str], carried_on: bool) -> None:
+        """Fail unless the handles that looked after a death said what they healed, and no more than that."""
+        self._told += bool(told)
+        if path.suffix == ".db":
+            # A bystander keeps the log open, so that there is nothing to take over.
+            assert all("(-wal)" in sentence for sentence in told)
+            assert not told or f"{path.name}-wal" in left
+            return
+        assert any("carried on a commit" in sentence for sentence in told) == carried_on
+        removed = {name for name in left if any(f"removed {name}," in sentence for sentence in told)}
+        assert removed == left
+        known = ("carried on a commit of ", "removed .tasks.json.taskdeck-", "cut off the end of the audit log, ")
+        assert all(sentence.startswith(known) for sentence in told)
 
     def at_each_call(self, stage: Stage, nursery: Nursery, side: str, *, bystander: bool = False) -> None:
         """Have a run killed at its first call that changes a file, at its second, and so on; check what is left."""
@@ -75,13 +96,21 @@ class Deaths:
             if by is not None:
                 stage.history.landed(by)
             found = nursery.run(path, stage.base, number=number, side=side)
+            before = self._told
             self.check(path, stage.history, found.acknowledged, by)
             shutil.rmtree(path.parent)
             if not found.was_killed:
+                assert self._told == before, "nobody died, and something was mended"
                 break
             self.faults += 1
 
         assert self.faults > 10
+        assert self._told or (bystander and path.suffix == ".db")
+
+
+def _committed(store: Store) -> int:
+    """Count the events that were asked for; what an outside program did is put on record by who looks."""
+    return sum(event.actor != EXTERNAL for event in store.events())
 
 
 @BOTH

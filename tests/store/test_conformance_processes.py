@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import subprocess
 import sys
 from collections import Counter
+from itertools import count
 from pathlib import Path
 
 import pytest
 from backends import Backend
+from killing import killed
 from moving import put
 from writer import TASKS
 
@@ -122,3 +126,59 @@ def test_a_maker_that_is_killed_leaves_a_whole_store_or_none(backend: Backend, t
         if ended == 0:
             break
     assert uses > 3
+
+
+def test_who_opens_a_whole_store_has_nothing_to_tell_of_mending(pool: Store, opened: Opener) -> None:
+    opened(read_only=True).counts()
+    beside = opened()
+    beside.apply([command("t-1", Action.START, actor="me")])
+    pool.close()
+    beside.close()
+    for options in ({"read_only": True}, {}):
+        after = opened(**options)
+        after.counts()
+        assert (after.mended, beside.mended, pool.mended) == ((), (), ())
+
+
+def test_the_first_to_open_a_store_after_a_kill_says_once_what_it_mended(
+    backend: Backend, opened: Opener, path: Path
+) -> None:
+    """Killed at one step after the other, until there is something to carry on, or a log to take over."""
+
+    def commit() -> None:
+        store = open_store(str(path))
+        store.apply([command(task_id, Action.ADD, actor="me", title="T") for task_id in ("a", "b")])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    mended = ""
+    for step in count(1):
+        assert killed(commit, step)
+        store = opened()
+        tasks = len(store.tasks())
+        store.close()
+        mended = " ".join(store.mended)
+        if tasks:
+            break
+    assert ("took over a log (-wal) of" if backend.name == "sqlite" else "carried on a commit of 2 events") in mended
+    again = opened()
+    again.counts()
+    assert again.mended == ()
+
+
+def test_who_opens_a_store_that_others_write_to_has_nothing_to_tell_of_mending(
+    pool: Store, opened: Opener, path: Path
+) -> None:
+    pool.close()
+    writer = start(path, "w", 0)
+    try:
+        assert writer.stdout is not None
+        for _ in range(20):
+            assert writer.stdout.readline()
+            beside = opened(patience=60)
+            beside.counts()
+            beside.apply([command("t-1", Action.EDIT, actor="me", title="T")])
+            beside.close()
+            assert beside.mended == ()
+    finally:
+        writer.kill()
+        writer.communicate()

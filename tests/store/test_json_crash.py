@@ -317,6 +317,26 @@ def test_a_torn_end_of_the_log_is_cut_off(half_done: Path, cut: int) -> None:
     check_sound(half_done, acknowledged=False)
 
 
+def test_a_look_clears_away_what_is_left_and_says_so(begun: Path) -> None:
+    log, draft = begun.with_name("tasks.audit.jsonl"), begun.with_name(".tasks.json.taskdeck-new")
+    whole = log.read_bytes()
+    log.write_bytes(whole + b'{"seq":6')
+    draft.write_bytes(begun.read_bytes()[:50])
+    with closing(open_store(str(begun), read_only=True)) as onlooker:
+        onlooker.counts()
+        assert onlooker.mended == ()
+        assert draft.exists()
+    log.write_bytes(whole)
+    with closing(open_store(str(begun))) as store:
+        store.counts()
+        assert store.mended == ("removed .tasks.json.taskdeck-new, left over from a commit",)
+        assert not draft.exists()
+        log.write_bytes(whole + b'{"seq":6')
+        store.counts()
+        assert store.mended[1:] == ("cut off the end of the audit log, 8 bytes, which was no whole commit",)
+        assert log.read_bytes() == whole
+
+
 def test_zeros_at_the_end_of_the_log_are_cut_off(begun: Path) -> None:
     log = begun.with_name("tasks.audit.jsonl")
     log.write_bytes(log.read_bytes() + b"\0" * 500 + b"\n\0\0")

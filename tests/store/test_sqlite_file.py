@@ -538,3 +538,12 @@ def test_names_that_sqlite_would_take_for_something_else_are_files(
         put(store, "t-1")
         store.close()
         assert (tmp_path / name).stat().st_size > 0
+
+
+def test_to_open_a_store_twice_leaves_the_first_handle_its_locks(store: Store, path: Path) -> None:
+    """Another process would else take the file for one that nobody has open, and remake the index under our feet."""
+    put(store, "t-1")
+    open_store(str(path)).close()
+    program = "import sys, taskdeck_store; print(taskdeck_store.open_store(sys.argv[1]).mended)"
+    other = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, timeout=60)
+    assert (other.stdout, other.stderr) == ("()\n", "")

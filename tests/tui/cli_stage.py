@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
+from taskdeck_store.lock import SUFFIX
 from taskdeck_tui.cli.main import main
 
 TASK_FIELDS = [
@@ -140,6 +141,23 @@ def add(store: str, *ids: str) -> None:
     """Put tasks in a store, in one commit."""
     lines = "".join(json.dumps({"id": task_id, "title": f"Task {task_id}"}) + "\n" for task_id in ids)
     assert taskdeck("add", store, "-", stdin=lines).code == 0
+
+
+def commit_and_die(store: str, task_id: str) -> str:
+    """Have a program killed that started a task; return how the sentence begins that tells of what it left."""
+    program = "import sys\nfrom taskdeck_store import *\nstore = open_store(sys.argv[1])\n"
+    program += "store.apply([command(sys.argv[2], 'start', actor='doomed')])\nimport os\nos.kill(os.getpid(), 9)"
+    # A task file is as before the commit if it was killed between log and file.
+    before = Path(store).read_bytes() if store.endswith(".json") else None
+    killed = subprocess.run(
+        [sys.executable, "-c", program, store, task_id], capture_output=True, timeout=60, check=False
+    )
+    assert killed.returncode == -9, killed.stderr
+    if before is None:
+        return "took over a log (-wal) of "
+    Path(store).write_bytes(before)
+    Path(f"{store}{SUFFIX}").unlink()
+    return "carried on a commit of 1 event "
 
 
 def told(ran: Ran) -> Sequence[Mapping[str, Any]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_stage import EVENT_FIELDS, PROGRAM, TASK_FIELDS, add, taskdeck, taskdeck_process, told
+from cli_stage import EVENT_FIELDS, PROGRAM, TASK_FIELDS, add, commit_and_die, taskdeck, taskdeck_process, told
 
 from taskdeck_store import open_store
 from taskdeck_store.contract import Outcome, Store
@@ -198,6 +198,8 @@ def test_a_task_that_moves_while_it_is_stepped_does_not_step_twice(
     class Overtaken:
         """The store, in which another program starts the task just before our commit."""
 
+        mended = ()
+
         def __init__(self, inner: Store) -> None:
             self.get, self.close = inner.get, inner.close
             self.inner = inner
@@ -278,3 +280,26 @@ def test_many_processes_that_step_one_task_step_it_once_each_or_say_so(store: st
     applied = sorted(outcome["event"]["seq"] for outcome, _ in told_by_all if outcome["applied"])
     assert applied == [event["seq"] for event in events(store, "a")[1:]]
     assert [outcome["applied"] for outcome, code in told_by_all if code == 0] == [True] * len(applied)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("start", "b"), ("step", "b"), ("release", "--overdue"), ("add", "New"), ("log",)],
+    ids=lambda words: words[0],
+)
+def test_who_mends_what_a_killed_program_left_says_so_once(store: str, words: Sequence[str]) -> None:
+    left = commit_and_die(store, "a")
+    mending = taskdeck(words[0], store, *words[1:])
+    assert mending.code == 0
+    assert mending.err.startswith(f"taskdeck: mended: {left}")
+    assert mending.err.count("\n") == 1
+    assert task(store, "a")["state"] == "in_progress"
+    assert taskdeck("show", store, "a").err == ""
+
+
+def test_programs_are_told_of_mending_beside_the_outcomes(store: str) -> None:
+    left = commit_and_die(store, "a")
+    mending = taskdeck("start", store, "b", "--json")
+    assert [outcome["applied"] for outcome in told(mending)] == [True]
+    (sentence,) = json.loads(mending.err)["mended"]
+    assert sentence.startswith(left)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_stage import add, taskdeck
+from cli_stage import add, commit_and_die, taskdeck
 
 FORGE = """
 import sqlite3, sys
@@ -50,12 +50,13 @@ def test_a_sound_store(store: str) -> None:
     assert "every task is what its events say" in found.out
     told = taskdeck("verify", store, "--json").value
     assert told["head"] == taskdeck("log", store, "--json").value[-1]["hash"]
-    assert {name: told[name] for name in ("sound", "events", "unsealed", "broken", "differing")} == {
+    assert {name: told[name] for name in ("sound", "events", "unsealed", "broken", "differing", "mended")} == {
         "sound": True,
         "events": 3,
         "unsealed": 0,
         "broken": None,
         "differing": [],
+        "mended": [],
     }
 
 
@@ -149,3 +150,24 @@ def test_an_anchor_file_that_is_none_is_refused_and_kept(database: str, tmp_path
 def test_an_anchor_that_cannot_be_read_or_written_is_said(database: str, tmp_path: Path) -> None:
     assert taskdeck("verify", database, "--anchor", str(tmp_path)).code == 2
     assert taskdeck("verify", database, "--anchor", str(tmp_path / "no" / "such")).code == 2
+
+
+def test_what_was_mended_is_told_once(database: str) -> None:
+    left = commit_and_die(database, "b")
+    (sentence,) = taskdeck("verify", database, "--json").value["mended"]
+    assert sentence.startswith(left)
+    assert taskdeck("verify", database, "--json").value["mended"] == []
+    add(database, "c")
+    commit_and_die(database, "c")
+    assert f"mended: {left}" in taskdeck("verify", database).out
+    assert "mended" not in taskdeck("verify", database).out
+
+
+def test_a_commit_that_only_a_writer_may_carry_on_is_left_alone(tmp_path: Path) -> None:
+    path = str(tmp_path / "tasks.json")
+    taskdeck("init", path)
+    add(path, "a")
+    commit_and_die(path, "a")
+    before = Path(path).read_bytes()
+    assert taskdeck("verify", path, "--json").value["mended"] == []
+    assert Path(path).read_bytes() == before

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from board_stage import Stage, act, add, filled, locked, plain_sql, staged
+from cli_stage import commit_and_die
 from textual.widgets import Static
 
 from taskdeck_store import Action, open_store
@@ -213,3 +214,26 @@ def drawn(board: object) -> str:
 
     assert isinstance(board, Board)
     return "\n".join(board.render_line(y).text for y in range(board.size.height))
+
+
+@pytest.mark.parametrize("name", ["tasks.db", "tasks.json"])
+async def test_the_board_says_at_its_opening_what_was_mended(tmp_path: Path, name: str) -> None:
+    path = filled(tmp_path / name)
+    left = commit_and_die(str(path), "pending-1")
+    async with staged(path) as stage:
+        await stage.until(lambda: f"mended: {left}" in stage.status)
+        assert stage.state("pending-1") is State.IN_PROGRESS
+    async with staged(path) as stage:
+        await stage.press("j")
+        await stage.until(lambda: stage.held == "pending-3")
+        assert "mended" not in stage.status
+
+
+async def test_the_board_says_what_is_mended_while_it_is_open(tmp_path: Path) -> None:
+    path = filled(tmp_path / "tasks.json")
+    async with staged(path) as stage:
+        log = path.with_name("tasks.audit.jsonl")
+        whole = log.read_bytes()
+        log.write_bytes(whole + b'{"seq":')
+        await stage.until(lambda: "mended: cut off the end of the audit log, 7 bytes" in stage.status)
+        assert log.read_bytes() == whole

@@ -189,7 +189,10 @@ class Reader:
             found = look(self._store, wanted, self._now(), last)
         except StoreError as error:
             return self._lose(error, wanted, last)
-        if self._trouble or last is None or found.changes or not found.complete or wanted != last.wanted:
+        is_new = (
+            last is None or found.changes or not found.complete or (wanted, found.mended) != (last.wanted, last.mended)
+        )
+        if self._trouble or is_new:
             self._trouble = None
             self._tell(News(look=found))
         if found.changes or not found.complete:

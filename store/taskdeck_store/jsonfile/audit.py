@@ -206,6 +206,11 @@ class AuditLog:
         finally:
             os.close(file)
 
+    @property
+    def rest(self) -> int:
+        """Bytes after what is settled, when the log was last read: of a commit that waits, or of none that is whole."""
+        return max(0, self._size - self._end)
+
     def has_rest(self) -> bool:
         """Tell whether there is anything in the log after what is settled."""
         try:

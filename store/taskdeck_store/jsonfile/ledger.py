@@ -57,12 +57,14 @@ class Ledger:
         self.lock = WriteLock(path.with_name(path.name + SUFFIX), like=path)
         self.log = AuditLog(log_path(path))
         self.picture = Picture()
+        self.mended: tuple[str, ...] = ()
         self._shown = shown
         self._replacement = Replacement(path)
         self._document = self.picture.document
         self._signature: Signature | None = None
         self._racy = True
         self._void = False
+        self._settled = False
         self._bad: tuple[bytes, StoreError] | None = None
 
     def look(self, *, closely: bool = False) -> list[Moved]:
@@ -119,13 +121,25 @@ class Ledger:
         with self.explained("read"):
             return signature(self.path) == self._signature and not self.log.grown()
 
+    def is_unsettled(self) -> bool:
+        """Tell whether the last look found what only `settle` finishes, if nobody else is about to.
+
+        Leftovers beside the file harm nobody, and who commits clears them away: so they count at the opening only.
+        """
+        return self.log.rest > 0 or (not self._settled and self._replacement.is_left())
+
     def settle(self) -> list[Moved]:
-        """Look, and carry on what a killed writer has left; only while holding the lock. Otherwise as `look`."""
+        """Look, and carry on what a killed writer has left; only while holding the lock. Otherwise as `look`.
+
+        What is done so is told in `mended`.
+        """
         moved = self.look(closely=True)
         moved += self._put_back()
         for _ in range(_TRIES):
             commit = self.log.pending
             if commit is None:
+                self._cut_off()
+                self._settled = True
                 return moved
             document = carried_on(self.picture, self.log, commit)
             if document is not self.picture.document and not self._replaced(document):
@@ -133,6 +147,8 @@ class Ledger:
                 continue
             self.lock.notice(mark(commit))
             moved += self._taken(document, self.log.settle(lambda _: True))
+            events = "1 event" if len(commit) == 1 else f"{len(commit):,} events"
+            self.mended += (f"carried on a commit of {events} that had been left half done",)
         raise StoreError(Fault.BUSY, one_line(f"another program rewrites {self._shown} again and again"))
 
     def commit(self, draft: Draft) -> list[Moved] | None:
@@ -237,15 +253,29 @@ class Ledger:
         with self.explained("write"):
             left = self._replacement.left_over()
             if left is None:
+                self._discard()
                 return []
             commit = self.log.pending
             batch = commit[0].batch if commit is not None else self.log.batch
             known = isinstance(batch, Batch) and file_digest(left) in (batch.before, batch.after)
             if isinstance(batch, Batch) and not known and file_digest(self.picture.document.raw) == batch.after:
                 self._replacement.restore()
+                self.mended += ("put the task file back that another program wrote while a commit was under way",)
             else:
-                self._replacement.discard()
+                self._discard()
         return self.look(closely=True)
+
+    def _discard(self) -> None:
+        self.mended += tuple(
+            one_line(f"removed {name}, left over from a commit") for name in self._replacement.discard()
+        )
+
+    def _cut_off(self) -> None:
+        size = self.log.rest
+        if size:
+            with self.explained("write"):
+                self.log.take_back()
+            self.mended += (f"cut off the end of the audit log, {size:,} bytes, which was no whole commit",)
 
     def _replaced(self, document: Document) -> bool:
         with self.explained("write"):

@@ -80,16 +80,21 @@ class Replacement:
                 _exchanged(self._old, self._path)
                 self._holds_theirs = False
 
-    def discard(self) -> None:
-        """Remove what was written and not put in place, and what was replaced.
+    def discard(self) -> list[str]:
+        """Remove what was written and not put in place, and what was replaced; return the names of these files.
 
         What cannot be removed stays for the next replacement; it changes nothing of this one.
         """
-        with suppress(OSError):
-            self._new.unlink(missing_ok=True)
-        if not self._holds_theirs:
+        removed = []
+        for path in (self._new,) if self._holds_theirs else (self._new, self._old):
             with suppress(OSError):
-                self._old.unlink(missing_ok=True)
+                path.unlink()
+                removed.append(path.name)
+        return removed
+
+    def is_left(self) -> bool:
+        """Tell whether there is anything to `discard`: of one who is at it, or was killed."""
+        return os.path.lexists(self._new) or os.path.lexists(self._old)
 
     def left_over(self) -> bytes | None:
         """Return what a `put` that was killed had taken out of the file's place, or was about to put there."""

@@ -49,6 +49,7 @@ class JsonStore:
         self._woken = False
         self._record_after = 0.0
         self._watch = FolderWatch(path)
+        self._mended: tuple[str, ...] = ()
         self._ledger = self._first_look(Path(os.path.realpath(path)))
 
     @classmethod
@@ -78,6 +79,11 @@ class JsonStore:
         path = self._ledger.path
         places = [place for place in (path, path.parent) if os.access(place, os.F_OK)]
         return self._asked_read_only or not all(os.access(place, os.W_OK) for place in places)
+
+    @property
+    def mended(self) -> tuple[str, ...]:
+        """What was half done and is not any more; see the contract."""
+        return self._mended + self._ledger.mended
 
     @property
     def audited(self) -> bool:
@@ -201,6 +207,7 @@ class JsonStore:
         path = Path(os.path.realpath(self._path))
         if path != self._ledger.path:
             before, self._ledger = self._ledger, self._first_look(path)
+            self._mended += before.mended
             before.close()
 
     def _look(self) -> None:
@@ -208,7 +215,7 @@ class JsonStore:
         ledger, was_audited = self._ledger, self.audited
         closely, self._woken = self._woken, False
         self._take(ledger.look(closely=closely))
-        unsettled = ledger.log.pending is not None or ledger.picture.drifted
+        unsettled = ledger.is_unsettled() or ledger.picture.drifted
         if unsettled and not self.read_only and time.monotonic() >= self._record_after:
             self._record()
         if self._noticed:

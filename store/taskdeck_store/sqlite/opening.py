@@ -13,7 +13,7 @@ from taskdeck_store import placing
 from taskdeck_store.contract import Fault, StoreError
 from taskdeck_store.folder import Folder
 from taskdeck_store.remedies import remedy
-from taskdeck_store.sqlite import schema, where
+from taskdeck_store.sqlite import mending, schema, where
 from taskdeck_store.sqlite.faults import explained, said
 from taskdeck_store.sqlite.pin import Pin
 from taskdeck_store.sqlite.rows import fetch
@@ -26,8 +26,8 @@ class Opened:
     """A connection to the file at a path, ready for use, and what is known of that file.
 
     `real` is its path without symbolic links. `writable` is False when this program may not write to it. `sight` is
-    what it held when it was opened. Waits for another program's lock are bounded by `patience`, in seconds. An older
-    layout is brought up to date if `migrates`.
+    what it held when it was opened, `mended` what was left half done and SQLite then healed. Waits for another
+    program's lock are bounded by `patience`, in seconds. An older layout is brought up to date if `migrates`.
     """
 
     def __init__(self, path: Path, *, patience: float, migrates: bool) -> None:
@@ -45,8 +45,10 @@ class Opened:
         self.real = Path(os.path.realpath(path))
         self._log = self._beside("-wal")
         self._folder = Folder(self.real.parent)
-        with explained(path, "read"):
+        with explained(path, "read"), mending.OPENING:
+            left = mending.left_log(self._log, self._beside("-shm"))
             self.connection = self._connected()
+        self.mended = left if self.writable else ()
         self._wal = Pin(self._log)
 
     @property

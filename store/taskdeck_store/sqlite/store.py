@@ -49,6 +49,7 @@ class SqliteStore:
         self._closed = False
         self._waiter: Waiter | None = None
         self._opened: Opened | None = None
+        self.mended: tuple[str, ...] = ()
         self._open()
 
     @classmethod
@@ -199,6 +200,7 @@ class SqliteStore:
         opened = Opened(self._path, patience=_READ_PATIENCE, migrates=not self._asked_read_only)
         self._opened = opened
         self._tallies = Tallies()
+        self.mended += opened.mended
         self._file = opened.identity
         self._read = opened.sight
         self._lock = WriteLock(opened.real.with_name(opened.real.name + SUFFIX), like=opened.real)

@@ -36,6 +36,7 @@ class Standing:
         self._trouble: Trouble | None = None
         self._checked = Checked()
         self._damage: str | None = None
+        self._mended = 0
 
     @property
     def badge(self) -> str:
@@ -91,9 +92,11 @@ class Standing:
         if news.look is not None:
             self._damage = news.look.damage
         self._trouble = trouble = news.trouble
-        if (trouble, self._damage) == (before, was_damaged):
-            return
-        since = f" · last good look {trouble.last_good[11:19]}Z" if trouble and trouble.last_good else ""
-        self._say(f"{trouble.message}{since}" if trouble else self._damage or "")
-        if trouble is None and not self._damage:
-            self._tell("the store is back", Tone.DONE)
+        if (trouble, self._damage) != (before, was_damaged):
+            since = f" · last good look {trouble.last_good[11:19]}Z" if trouble and trouble.last_good else ""
+            self._say(f"{trouble.message}{since}" if trouble else self._damage or "")
+            if trouble is None and not self._damage:
+                self._tell("the store is back", Tone.DONE)
+        if news.look is not None and len(news.look.mended) > self._mended:
+            self._tell(f"mended: {' · '.join(news.look.mended[self._mended :])}", Tone.TOLD)
+            self._mended = len(news.look.mended)

@@ -42,7 +42,9 @@ def act(action: Action, options: Namespace, output: Output) -> Exit:
         for task_id in options.ids
     ]
     with closing(open_store(options.store)) as store:
-        return tell([told(outcome) for outcome in store.apply(commands)], output)
+        outcomes = store.apply(commands)
+        output.mended(store.mended)
+        return tell([told(outcome) for outcome in outcomes], output)
 
 
 def release(options: Namespace, output: Output) -> Exit:
@@ -58,6 +60,7 @@ def release(options: Namespace, output: Output) -> Exit:
     sender = actor(options.actor)
     with closing(open_store(options.store)) as store:
         outcomes = release_overdue(store, actor=sender, now=clock.utc_now(), note=options.note)
+    output.mended(store.mended)
     # Who got in between has made it a task that is not overdue.
     still = [outcome for outcome in outcomes if outcome.refusal is None or outcome.refusal.code not in _MOVED_ON]
     if not still and not output.json:
@@ -74,6 +77,7 @@ def step(options: Namespace, output: Output) -> Exit:
     with closing(open_store(options.store)) as store:
         planned = [_plan(store, task_id, options, sender, group) for task_id in options.ids]
         outcomes = iter(store.apply([plan for plan in planned if isinstance(plan, Command)]))
+        output.mended(store.mended)
         return tell([told(next(outcomes)) if isinstance(plan, Command) else plan for plan in planned], output)
 
 

@@ -44,7 +44,9 @@ def add(options: Namespace, output: Output) -> Exit:
     task_id = options.id if options.id is not None else new_id()
     asked = command(task_id, Action.ADD, actor=sender, **title, **fields)
     with closing(open_store(options.store)) as store:
-        return tell([told(outcome) for outcome in store.apply([asked])], output)
+        outcomes = store.apply([asked])
+        output.mended(store.mended)
+        return tell([told(outcome) for outcome in outcomes], output)
 
 
 def new_id() -> str:
@@ -66,6 +68,7 @@ def _add_lines(options: Namespace, sender: str, output: Output) -> Exit:
         commands.append(command(task_id, Action.ADD, actor=sender, group=group, **fields))
     with closing(open_store(options.store)) as store:
         outcomes = store.apply(commands, whole=True)
+    output.mended(store.mended)
     refused = next((at for at, outcome in enumerate(outcomes) if outcome.refusal is not None), None)
     if refused is None:
         return tell([told(outcome) for outcome in outcomes], output)

@@ -37,6 +37,7 @@ def log(options: Namespace, output: Output) -> Exit:
             _follow(store, options.id, output)
         else:
             with store.reading():
+                output.mended(store.mended)
                 _tell(_events(store, options.id), output)
     return told_damage(store, output)
 
@@ -62,6 +63,7 @@ def _follow(store: Store, task_id: str | None, output: Output) -> None:
     """Write every event once: each page begins after the last event written, whatever woke the follower."""
     last: Event | None = None
     troubled = False
+    mended = 0
     while output.heard():
         events: Sequence[Event] = ()
         try:
@@ -75,6 +77,8 @@ def _follow(store: Store, task_id: str | None, output: Output) -> None:
                 continue
             events = found[1:] if last is not None else found
             troubled = False
+            output.mended(store.mended[mended:])
+            mended = len(store.mended)
         except StoreError as error:
             if not troubled:
                 output.error(error.fault, f"{error.message}; still following")

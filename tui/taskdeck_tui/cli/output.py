@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TextIO
 
@@ -75,6 +75,16 @@ class Output:
             text = safe_json(jsontext.encode({"error": found}), ascii_only=True)
         else:
             text = f"taskdeck: {safe(message)}{below}"
+        self._warn(text)
+
+    def mended(self, sentences: Sequence[str]) -> None:
+        """Tell on stderr what a store mended of itself: in a line each for people, in one object for programs."""
+        if sentences and self.json:
+            self._warn(safe_json(jsontext.encode({"mended": list(sentences)}), ascii_only=True))
+        elif sentences:
+            self._warn("\n".join(f"taskdeck: mended: {safe(sentence)}" for sentence in sentences))
+
+    def _warn(self, text: str) -> None:
         if sys.stderr is None:
             return
         try:

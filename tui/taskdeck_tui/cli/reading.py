@@ -35,6 +35,7 @@ def list_tasks(options: Namespace, output: Output) -> Exit:
     query = asked(options.query)
     with closing(open_readable(options.store, read_only=True)) as store:
         tasks = store.tasks(query, limit=options.limit)
+    output.mended(store.mended)
     if output.json:
         output.array(tasks)
     elif tasks or output.columns is None:
@@ -50,6 +51,7 @@ def counts(options: Namespace, output: Output) -> Exit:
     query = asked(options.query)
     with closing(open_readable(options.store, read_only=True)) as store:
         tallies = store.counts(query)
+    output.mended(store.mended)
     if output.json:
         output.document({state.value: _tally(tallies[state]) for state in State})
         return told_damage(store, output)
@@ -66,6 +68,7 @@ def show(options: Namespace, output: Output) -> Exit:
     """Write all of one task."""
     with closing(open_readable(options.store, read_only=True)) as store:
         task = store.get(options.id)
+    output.mended(store.mended)
     if task is None:
         if store.damage is not None:
             return told_damage(store, output)

@@ -37,12 +37,14 @@ def verify_store(options: Namespace, output: Output) -> Exit:
     notes = _notes(anchor) if anchor is not None else []
     with closing(open_store(options.store, read_only=True)) as store:
         found = verify(store, {note.seq: note.hash for note in notes})
-        audited = store.audited
+        audited, mended = store.audited, store.mended
     noted = anchor is not None and found.is_sound and found.events > max((note.seq for note in notes), default=0)
     if anchor is not None and noted:
         _append(anchor, Note(found.events, found.head, utc_now()))
+    for sentence in () if output.json else mended:
+        output.line(f"mended: {safe(sentence)}")
     if output.json:
-        output.document(_told(found, len(notes)))
+        output.document({**_told(found, len(notes)), "mended": list(mended)})
     elif not audited:
         output.line("no audit log yet: it begins with the first change through Taskdeck; nothing can be checked")
     else:

@@ -57,7 +57,8 @@ class Look(Struct, frozen=True, kw_only=True):
     """What was read from one commit, at a moment of this machine's clock.
 
     `changes` is what was committed since the look before; `complete` is False where not all of it is told.
-    `totals` are the tallies without the query. `damage` is what the store cannot read of itself any more.
+    `totals` are the tallies without the query. `damage` is what the store cannot read of itself any more,
+    `mended` what it has finished or cleared away so far that had been left half done.
     """
 
     wanted: Wanted
@@ -72,6 +73,7 @@ class Look(Struct, frozen=True, kw_only=True):
     events: tuple[Event, ...] = ()
     audited: bool = True
     damage: str | None = None
+    mended: tuple[str, ...] = ()
 
 
 EVENTS_SHOWN = 500
@@ -109,6 +111,7 @@ def look(store: Store, wanted: Wanted, at: Time, last: Look | None = None, *, la
             events=events,
             audited=store.audited,
             damage=store.damage,
+            mended=store.mended,
         )
 
 
