@@ -45,6 +45,11 @@ def own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(f"XDG_{kind}_HOME", str(home / kind.lower()))
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes test at once: half of the time of a test of a terminal is waiting."""
+    return max(2, (os.cpu_count() or 1) * 3 // 2)
+
+
 def pytest_unconfigure() -> None:
     shutil.rmtree(_HOMES, ignore_errors=True)
 
