@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 Look: TypeAlias = tuple[int, int, int]
-"""A folder at a moment: device, number, and when a name in it was made, removed or given to another file, in ns."""
+"""A folder at a moment: device, number, and when it last changed, in ns: when a name in it was made, removed or given
+to another file, or its own mode, owner or time was set. (Its `st_ctime`: an rsync sets `st_mtime` back.)"""
 
 _SETTLED = 3_000_000_000
 """In ns. A change that follows another one within the grain of the file system's clock (FAT: 2 s) leaves its folder's
@@ -36,7 +37,7 @@ class Folder:
             found = os.stat(self._name)  # noqa: PTH116 - a Path takes twice the time
         except OSError:
             return None
-        return found.st_dev, found.st_ino, found.st_mtime_ns
+        return found.st_dev, found.st_ino, found.st_ctime_ns
 
     def remember(self, look: Look | None) -> None:
         """Rely on a look from now on. One that is too young is not: the next is taken then."""

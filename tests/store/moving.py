@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from taskdeck_store import Action, Outcome, State, Store, Task, command
 
@@ -60,6 +62,9 @@ def quiet(store: Store) -> None:
     raise AssertionError("the store wakes its reader again and again")
 
 
-def rest(folder: Path) -> None:
-    """Have a folder look as if no name in it had changed for long."""
-    os.utime(folder, (1_700_000_000, 1_700_000_000))
+def rest(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a folder relied on at once, as one in which no name has changed for long."""
+    monkeypatch.setattr("taskdeck_store.folder._SETTLED", 0)
+    # What changes from now on has another time, however coarse the file system's clock is (Linux: 10 ms at most).
+    while time.time_ns() < folder.stat().st_ctime_ns + 30_000_000:
+        time.sleep(0.001)

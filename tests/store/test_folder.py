@@ -9,12 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from moving import rest
 
 from taskdeck_store.folder import Folder
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="WINDOWS: a folder's time is not relied on there")
-
-LONG_AGO = 1_700_000_000
 
 
 def swapped(folder: Path) -> None:
@@ -25,6 +24,13 @@ def swapped(folder: Path) -> None:
     assert ctypes.CDLL(None, use_errno=True).renameat2(-100, one, -100, other, 2) == 0
 
 
+def set_back(folder: Path) -> None:
+    """As rsync does when it puts a copy of a folder back."""
+    before = folder.stat()
+    (folder / "b").replace(folder / "a")
+    os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
 CHANGES: dict[str, Callable[[Path], object]] = {
     "removed": lambda folder: (folder / "a").unlink(),
     "renamed over": lambda folder: (folder / "b").replace(folder / "a"),
@@ -33,22 +39,19 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "exchanged": swapped,
     "made": lambda folder: (folder / "c").touch(),
     "linked": lambda folder: os.link(folder / "a", folder / "c"),
-    "another folder in its place": lambda folder: (
-        folder.rename(folder.parent / "before"),
-        folder.mkdir(),
-        os.utime(folder, (LONG_AGO, LONG_AGO)),
-    ),
+    "another folder in its place": lambda folder: (folder.rename(folder.parent / "before"), folder.mkdir()),
+    "renamed over, and its time set back": lambda folder: set_back(folder),
     "gone": lambda folder: folder.rename(folder.parent / "before"),
 }
 
 
 @pytest.fixture
-def still(tmp_path: Path) -> Path:
+def still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "store"
     folder.mkdir()
     for name in ("a", "b", "../other"):
         (folder / name).write_text(name)
-    os.utime(folder, (LONG_AGO, LONG_AGO))
+    rest(folder, monkeypatch)
     return folder
 
 
@@ -63,9 +66,9 @@ def test_a_change_of_a_name_is_noticed(still: Path, change: str) -> None:
     assert not folder.is_still()
 
 
-def test_what_changed_just_now_is_not_relied_on(still: Path) -> None:
-    folder = Folder(still)
-    (still / "c").touch()
+def test_what_changed_just_now_is_not_relied_on(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    (tmp_path / "c").touch()
     folder.remember(folder.look())
     assert not folder.is_still()
 

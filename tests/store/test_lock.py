@@ -159,12 +159,14 @@ def test_whoever_gave_up_can_come_back(lock_path: Path, like: Path) -> None:
 
 
 @pytest.mark.parametrize("rested", [False, True])
-def test_a_lock_file_that_was_removed_does_not_make_two_holders(lock_path: Path, like: Path, rested: bool) -> None:
+def test_a_lock_file_that_was_removed_does_not_make_two_holders(
+    lock_path: Path, like: Path, rested: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one, other = WriteLock(lock_path, like), WriteLock(lock_path, like)
     with one.hold(0):
         pass
     if rested:
-        rest(lock_path.parent)
+        rest(lock_path.parent, monkeypatch)
         with one.hold(0):
             pass
     lock_path.unlink()

@@ -239,7 +239,7 @@ def test_closing_a_replaced_file_leaves_the_log_of_the_new_one(tmp_path: Path, s
 @pytest.mark.parametrize("rested", [False, True])
 @pytest.mark.parametrize("noticed_by", ["reading", "waiting", "writing"])
 def test_a_file_moved_over_it_does_not_get_the_log_of_the_old_one(
-    tmp_path: Path, sqlite: Sqlite, noticed_by: str, rested: bool
+    tmp_path: Path, sqlite: Sqlite, noticed_by: str, rested: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = sqlite.make(tmp_path)
     (tmp_path / "other").mkdir()
@@ -253,7 +253,7 @@ def test_a_file_moved_over_it_does_not_get_the_log_of_the_old_one(
     put(store, "t-1")
     store.wait(0.01)
     if rested:
-        rest(tmp_path)
+        rest(tmp_path, monkeypatch)
         done(store, "t-1", Action.START)
     assert (tmp_path / "tasks.db-wal").stat().st_size > 0
     path.rename(tmp_path / "old.db")
@@ -271,11 +271,13 @@ def test_a_file_moved_over_it_does_not_get_the_log_of_the_old_one(
 
 
 @pytest.mark.parametrize("rested", [False, True])
-def test_a_log_that_someone_removed_costs_no_commit(path: Path, sqlite: Sqlite, rested: bool) -> None:
+def test_a_log_that_someone_removed_costs_no_commit(
+    path: Path, sqlite: Sqlite, rested: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = open_store(str(path))
     put(store, "t-1")
     if rested:
-        rest(path.parent)
+        rest(path.parent, monkeypatch)
         done(store, "t-1", Action.EDIT, priority=1)
     (path.parent / "tasks.db-wal").unlink()
     done(store, "t-1", Action.START)
