@@ -479,6 +479,18 @@ def test_a_store_of_another_page_size_is_replaced(tmp_path: Path) -> None:
         assert verify(reader).is_sound
 
 
+def test_the_counts_of_an_open_store_are_those_of_what_was_restored(tmp_path: Path) -> None:
+    for name, state, tasks in (("tasks.db", State.IN_PROGRESS, 3), ("other.db", State.PENDING, 9)):
+        create_store(str(tmp_path / name))
+        with closing(open_store(str(tmp_path / name))) as store:
+            for number in range(tasks):
+                put(store, f"{name}-{number}", state)
+    with closing(open_store(str(tmp_path / "tasks.db"))) as store:
+        assert store.counts()[State.IN_PROGRESS].count == 3
+        restore(str(tmp_path / "other.db"), str(tmp_path / "tasks.db"))
+        assert [tally.count for tally in store.counts().values()] == [9, 0, 0, 0, 0]
+
+
 def test_an_older_layout_is_restored_as_the_newest(tmp_path: Path) -> None:
     old = apsw.Connection(str(tmp_path / "old.db"))
     old.execute((Path(__file__).parent / "layouts" / "layout-1.sql").read_text())

@@ -426,3 +426,14 @@ def test_a_program_that_goes_past_the_rules_is_not_believed_for_long(
     later = time.monotonic() + 61
     monkeypatch.setattr("taskdeck_store.sqlite.tallies.time", SimpleNamespace(monotonic=lambda: later))
     assert plain.store.counts()[State.PENDING].count == 1
+
+
+@pytest.mark.parametrize("seq", [-7, -1, 0, 5])
+def test_an_event_gets_its_number_from_the_database_alone(plain: Plain, seq: int) -> None:
+    with pytest.raises(Refused, match="gets its seq from the database"):
+        plain.sql(
+            "INSERT INTO events (seq, task_id, at, actor, action, to_state, attempts) "
+            f"VALUES ({seq}, 'zz', '2026-01-01T00:00:00.000000Z', 'x', 'add', 'pending', 0)"
+        )
+    put(plain.store, "zz")
+    assert [event.seq for event in plain.store.events()] == [1]

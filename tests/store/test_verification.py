@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,9 @@ from backends import Backend, Sqlite
 from moving import done, put
 
 from conftest import Opener
-from taskdeck_store import Action, Event, State, Store, open_store
+from taskdeck_store import Action, Event, Fault, State, Store, StoreError, create_store, open_store
 from taskdeck_store.audit import BEGINNING
+from taskdeck_store.jsonfile.audit import log_path
 from taskdeck_store.sqlite import triggers
 from taskdeck_store.values import EXTERNAL
 from taskdeck_store.verification import Verification, verify
@@ -240,3 +243,33 @@ def schema_of(path: Path) -> list[Any]:
     version = connection.pragma("user_version")
     connection.close()
     return [version, *((kind, name, " ".join((sql or "").split())) for kind, name, sql in found)]
+
+
+def harmed_logs(log: bytes) -> dict[str, bytes]:
+    lines = log.splitlines(keepends=True)
+    longer = [re.sub(rb'"lines":\d+', b'"lines":99', line) for line in lines]
+    return {
+        **{f"more lines in {n}": b"".join((*lines[:n], longer[n], *lines[n + 1 :])) for n in range(len(lines))},
+        "zeros": b"\0" * len(log),
+        "another encoding": log.decode().encode("utf-16"),
+        "no line ends": log.replace(b"\n", b" "),
+    }
+
+
+def test_what_was_told_of_is_never_taken_for_a_commit_that_was_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    create_store(str(path))
+    with closing(open_store(str(path))) as store:
+        worked(store)
+    log = log_path(path)
+    whole = log.read_bytes()
+    for name, raw in harmed_logs(whole).items():
+        if raw == whole:
+            continue
+        log.write_bytes(raw)
+        for read_only in (True, False):
+            with pytest.raises(StoreError) as raised, closing(open_store(str(path), read_only=read_only)) as store:
+                verify(store)
+                done(store, "t-1", Action.EDIT, priority=9)
+            assert raised.value.fault is Fault.DAMAGED, name
+        assert log.read_bytes() == raw, name

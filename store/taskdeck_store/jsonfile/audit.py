@@ -105,6 +105,8 @@ class AuditLog:
         self._size = 0
         self._of_task: dict[str, array[int]] = {}
         self._operations: dict[str, int] = {}
+        self.torn: Batch | None = None
+        """What the last commit says of itself of which, when the log was last read, not all lines were there."""
         self._waiting: list[tuple[Commit, list[bytes]]] = []
         self._head: tuple[int, str] | None = None
 
@@ -134,6 +136,7 @@ class AuditLog:
         """Read what was appended, without settling it. False: it is another log, and all that was settled is void."""
         same = self._follow()
         self._waiting = []
+        self.torn = None
         if self._file is not None:
             self._file.seek(self._end - len(self._tail))
             data = self._file.readall()
@@ -275,6 +278,10 @@ class AuditLog:
             begun = isinstance(batch, Batch) and batch.lines > 0
             end = index + batch.lines if isinstance(batch, Batch) else index
             if begun and end > len(texts):
+                # Whoever begins a commit has first cut off what is left of one before it.
+                if any(isinstance(line.batch, Batch) for line in lines[index + 1 :]):
+                    raise DamagedLog(number + index)
+                self.torn = batch if isinstance(batch, Batch) else None
                 return
             if not begun or end > len(lines):
                 if _is_torn(texts[index:]):
@@ -345,7 +352,7 @@ def _decoded(texts: list[bytes], numbers: Sequence[int]) -> list[Line]:
     lines = []
     for text, number in zip(texts, numbers, strict=True):
         try:
-            line = msgspec.convert(jsontext.decode(text), Line)
+            line = msgspec.convert(jsontext.decode(text.decode("utf-8", "surrogatepass")), Line)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             break
         if not _are_sound([line], [number]):

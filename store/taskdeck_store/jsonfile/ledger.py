@@ -105,8 +105,16 @@ class Ledger:
                 left = self.lock.serial() if self.log.pending is not None else None
                 self._read(closely)
                 if not self.log.grown():
+                    self._check_end()
                     break
         return left
+
+    def _check_end(self) -> None:
+        """Raise DamagedLog when the log's end, which is no whole commit, was one: it was told of, or is in the file."""
+        torn = self.log.torn
+        in_file = torn is not None and torn.before != torn.after and torn.after == file_digest(self._document.raw)
+        if in_file or (self.log.rest and not self.log.seq and not self.log.pending and self.lock.serial() is not None):
+            raise DamagedLog(self.log.seq + 1)
 
     def _may_be_taken_back(self, left: int | None) -> bool:
         """Tell whether the log's last commit is in the file, and its writer has not said that he is done with it."""

@@ -30,18 +30,19 @@ class Tallies:
     """The tallies of a connection's tasks, as of the event that was the last when they were asked for."""
 
     def __init__(self) -> None:
+        self._store: str | None = None
         self._seq = 0
         self._until = 0.0
         self._counts: dict[State, int] = {}
 
     def read(self, connection: Connection) -> Mapping[State, Tally]:
         """Return the tally of every state, inside a read transaction."""
-        seq = fetch(connection, "SELECT max(seq) FROM events")[0][0] or 0
-        if not 0 <= seq - self._seq < _LIMIT or time.monotonic() >= self._until:
+        store, seq = fetch(connection, "SELECT (SELECT store FROM identity), coalesce(max(seq), 0) FROM events")[0]
+        if store != self._store or not 0 <= seq - self._seq < _LIMIT or time.monotonic() >= self._until:
             self._count(connection)
         elif seq != self._seq:
             self._carry_on(connection)
-        self._seq = seq
+        self._store, self._seq = store, seq
         oldest = [since for (since,) in fetch(connection, _OLDEST)]
         return {state: rows.tally((self._counts[state], since)) for state, since in zip(State, oldest, strict=True)}
 

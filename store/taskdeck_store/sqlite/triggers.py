@@ -134,6 +134,10 @@ def _events_kept() -> Iterator[str]:
         WHEN NEW.seq > 0 OR EXISTS (SELECT 1 FROM events WHERE operation = NEW.operation) BEGIN
           SELECT {_refuse("an event gets its seq from the database, and its operation must be new")};
         END"""
+    yield f"""
+        CREATE TRIGGER events_seq_refused AFTER INSERT ON events WHEN NEW.seq < 1 BEGIN
+          SELECT {_refuse("an event gets its seq from the database")};
+        END"""
 
 
 def _event(action: str, row: str, before: str, after: str, attempts: str, changes: str) -> str:
