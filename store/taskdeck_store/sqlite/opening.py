@@ -46,9 +46,12 @@ class Opened:
         self._log = self._beside("-wal")
         self._folder = Folder(self.real.parent)
         with explained(path, "read"), mending.OPENING:
-            left = mending.left_log(self._log, self._beside("-shm"))
-            self.connection = self._connected()
-        self.mended = left if self.writable else ()
+            left = mending.LeftLog(self._log, self._beside("-shm"))
+            try:
+                self.connection = self._connected()
+            finally:
+                told = left.told()
+        self.mended = told if self.writable else ()
         self._wal = Pin(self._log)
 
     @property
