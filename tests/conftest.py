@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,6 +33,7 @@ if "TASKDECK_FUZZ_TIMES" not in os.environ:
 collect_ignore_glob = ["e2e/*", "test_readme.py"] if sys.platform == "win32" else []
 
 _HOMES = Path(tempfile.mkdtemp(prefix="taskdeck-tests-"))
+_MEMORY = "/dev/shm"
 _numbers = itertools.count()
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
@@ -43,6 +44,17 @@ def own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     home = _HOMES / str(next(_numbers))
     for kind in ("CONFIG", "STATE", "DATA", "CACHE"):
         monkeypatch.setenv(f"XDG_{kind}_HOME", str(home / kind.lower()))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where there is one: what a killed process wrote is kept there too, and no disk fails but by
+    order."""
+    if not os.access(_MEMORY, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="taskdeck-", dir=_MEMORY) as made:
+        yield Path(made)
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 # No fork, no SIGKILL, no pseudo-terminal.
 collect_ignore_glob = ["*"] if sys.platform == "win32" else []
 
-_MEMORY = "/dev/shm"
-
 
 @pytest.fixture(scope="session")
 def nursery() -> Iterator[Nursery]:
@@ -28,16 +25,6 @@ def nursery() -> Iterator[Nursery]:
     made = Nursery()
     yield made
     made.close()
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory where there is one: the kernel keeps what a killed process wrote wherever it is."""
-    if not os.access(_MEMORY, os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(prefix="taskdeck-", dir=_MEMORY) as made:
-        yield Path(made)
 
 
 @pytest.fixture

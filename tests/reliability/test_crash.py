@@ -26,6 +26,8 @@ FROM_EACH = pytest.mark.parametrize("base", BASES)
 
 _DRAFT = re.compile(r"\..*\.[0-9a-f]{16}\.new(-wal|-shm|-journal)?")
 """What a killed maker of a store leaves, and nobody misses."""
+_ENOUGH = 5
+"""Deaths that a soak waits for, however short it is."""
 
 
 class Deaths:
@@ -155,14 +157,15 @@ def test_killed_at_random_moments(
     assert not nursery.run(path, base).was_killed
     longest = 1.5 * (time.monotonic() - begun)
     until = time.monotonic() + soak_seconds / len(BASES)
-    while time.monotonic() < until:
+    # The first run may have been far slower than the others: the moments come nearer until they hit.
+    while time.monotonic() < until or deaths.faults < _ENOUGH:
+        assert deaths.rounds < 1_000 or deaths.faults, "nobody could be killed"
         path = stage.path()
         found = nursery.run(path, base, kill_after=chance.uniform(0.0, longest))
         deaths.faults += found.was_killed
         longest *= 1.02 if found.was_killed else 0.9
         deaths.check(path, stage.history, found.acknowledged)
         shutil.rmtree(path.parent)
-    assert deaths.faults > 3
     report(**deaths.figures())
 
 

@@ -8,7 +8,6 @@ import resource
 import signal
 import subprocess
 import sys
-import tempfile
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -28,7 +27,6 @@ from taskdeck_store import Action, Code, Fault, StoreError, create_store, open_s
 
 T = TypeVar("T")
 
-MEMORY = "/dev/shm"
 ROOMY = ("truncate", "unlink", "mode")
 """What a full disk still does."""
 FAULTY = pytest.mark.parametrize(
@@ -36,16 +34,6 @@ FAULTY = pytest.mark.parametrize(
     [(error, lasts) for error in (errno.ENOSPC, errno.EIO) for lasts in (False, True)],
     ids=["full once", "full for long", "broken once", "broken for long"],
 )
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory where there is one: none of these disks fails but by order."""
-    if not os.access(MEMORY, os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(prefix="taskdeck-", dir=MEMORY) as made:
-        yield Path(made)
 
 
 class Disk:

@@ -50,27 +50,24 @@ def explanation(error: apsw.Error, path: Path, doing: Literal["read", "write"]) 
             return StoreError(Fault.READ_ONLY, f"{failed}: the file or its folder cannot be written to{undone}")
         case apsw.SQLError():
             return StoreError(Fault.DAMAGED, f"{failed}: it lacks a part of a Taskdeck store ({said(error)})")
-        case apsw.IOError():
+        case _:
             fault = Fault.UNWRITABLE if doing == "write" else Fault.UNREADABLE
-            what, advice = remedy(OSError(errno.EIO, ""))
+            what, advice = remedy(_system_error(error))
             if getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_FSYNC and doing == "write":
                 # What did not reach the disk for sure may all the same be there.
                 undone = "; no one sees a change now, but after a crash it may be there"
                 advice = "; look after the disk, and look before you try again"
-            return StoreError(fault, f"{failed}: {what}{undone}{advice}")
-        case apsw.CantOpenError() if (used_up := _used_up()) is not None:
-            fault = Fault.UNWRITABLE if doing == "write" else Fault.UNREADABLE
-            what, advice = remedy(used_up)
-            return StoreError(fault, f"{failed}: {what}{undone}{advice}")
-        case _:
-            fault = Fault.UNWRITABLE if doing == "write" else Fault.UNREADABLE
-            return StoreError(fault, f"{failed}: {said(error)}{undone}")
+            return StoreError(fault, f"{failed}: {what or said(error)}{undone}{advice}")
 
 
-def _used_up() -> OSError | None:
-    """Return the error of a program that cannot open one file more; SQLite keeps to itself why it could not."""
-    try:
-        os.close(os.open(os.devnull, os.O_RDONLY))
-    except OSError as error:
-        return error
-    return None
+def _system_error(error: apsw.Error) -> OSError:
+    """Return the operating system's error behind one of SQLite, which keeps to itself why it could not open a file."""
+    match error:
+        case apsw.IOError():
+            return OSError(errno.EIO, "")
+        case apsw.CantOpenError():
+            try:
+                os.close(os.open(os.devnull, os.O_RDONLY))
+            except OSError as used_up:
+                return used_up
+    return OSError()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _LIMIT = 10_000
 """From so many new events on, to count anew (100,000 tasks: 4 ms) is not slower."""
-_MINUTE = 60.0
+_BELIEVED = 60.0
 """In seconds. Then the tasks are counted anew: a program that went past the triggers is not believed for long."""
 _OLDEST = " UNION ALL ".join(f"SELECT min(state_since) FROM tasks WHERE state = '{state}'" for state in State)
 _MOVES = "SELECT from_state, to_state FROM events WHERE seq > ? AND from_state IS NOT to_state"
@@ -51,7 +51,7 @@ class Tallies:
         for name, count in fetch(connection, "SELECT state, count(*) FROM tasks GROUP BY state"):
             counts[rows.state_named(name)] = count
         self._counts = counts
-        self._until = time.monotonic() + _MINUTE
+        self._until = time.monotonic() + _BELIEVED
 
     def _carry_on(self, connection: Connection) -> None:
         counts = dict(self._counts)
