@@ -170,6 +170,8 @@ def _checked(store: Store) -> Content:
     elif found.differing:
         names = ", ".join(list(found.differing)[:3])
         problem = f"{len(found.differing)} tasks are not what their events say, {names} among them"
+    elif not found.is_sound:
+        problem = next((one.message for one in found.defects if not one.heals), "tasks are missing from its columns")
     tasks = sum(tally.count for tally in store.counts().values())
     head = found.head if found.events else None
     return Content(kind=store.kind, tasks=tasks, events=found.events, head=head, problem=problem)

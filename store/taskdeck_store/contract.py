@@ -115,6 +115,16 @@ class Changes(Struct, frozen=True, kw_only=True):
     complete: bool = True
 
 
+class Defect(Struct, frozen=True):
+    """Something wrong with a store's files that its tasks and events need not show, said in a line.
+
+    `heals` says that whoever next commits mends it, and that nothing committed is in danger meanwhile.
+    """
+
+    message: str
+    heals: bool = False
+
+
 class Stop(Protocol):
     """What ends a wait early: a `threading.Event`, say."""
 
@@ -193,6 +203,9 @@ class Store(Protocol):
 
     def changes(self, cursor: str | None = None, *, limit: int = 2_000) -> Changes:
         """Return what was committed since the cursor of an earlier call; with None, only the cursor of now."""
+
+    def defects(self) -> Sequence[Defect]:
+        """Read all of the store's files, and return what is wrong with them. Takes as long as reading them takes."""
 
     def wait(self, timeout: float, stop: Stop | None = None) -> bool:
         """Sleep until something may have changed (True), or for `timeout` seconds, or until stopped (False)."""

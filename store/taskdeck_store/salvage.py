@@ -14,7 +14,7 @@ from msgspec import Struct
 from taskdeck_store import clock, placing
 from taskdeck_store.address import Kind, open_store, path_of
 from taskdeck_store.backup import KINDS, kind_there, new_store
-from taskdeck_store.contract import Changes, Fault, Key, Order, Outcome, Stop, Store, StoreError, Tally, Window
+from taskdeck_store.contract import Changes, Defect, Fault, Key, Order, Outcome, Stop, Store, StoreError, Tally, Window
 from taskdeck_store.machine import Code, Command, Refusal
 from taskdeck_store.printable import one_line
 from taskdeck_store.query.terms import EVERYTHING, Query
@@ -160,6 +160,11 @@ class Readable:
 
         return self._read(told)
 
+    def defects(self) -> Sequence[Defect]:
+        """Return what is wrong with the store's files; see the contract."""
+        damage = () if self.damage is None else (Defect(self.damage),)
+        return (*damage, *self._read(lambda store: store.defects()))
+
     def wait(self, timeout: float, stop: Stop | None = None) -> bool:
         """Sleep until something may have changed; see the contract."""
         watch = self._watch
@@ -282,12 +287,12 @@ def recover(address: str, target: str) -> Recovered:
     source, path = path_of(address), path_of(target)
     problem = None
     try:
-        store = open_store(address, read_only=True)
-        try:
+        with closing(open_store(address, read_only=True)) as store:
             store.tasks()
             store.events()
-        finally:
-            store.close()
+            for defect in store.defects():
+                if not defect.heals:
+                    raise StoreError(Fault.DAMAGED, defect.message)
     except StoreError as error:
         if not _may_be_damaged(source, error):
             raise

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from taskdeck_store import machine, replay
 from taskdeck_store.audit import BEGINNING, sealed
-from taskdeck_store.contract import Store
+from taskdeck_store.contract import Defect, Store
 from taskdeck_store.values import Event, Json, State, Task
 
 
@@ -32,7 +32,8 @@ class Verification:
 
     `anchors` are hashes that were noted elsewhere, by the number of their event. `events` counts those checked,
     `unsealed` those of them without a hash, and `head` is the hash of the last of them, given or implied. `differing`
-    holds the tasks found so far that are not what their events say.
+    holds the tasks found so far that are not what their events say, and `unlisted` those that are there and in no
+    column. `defects` are those of the store's files, where they were looked through.
     """
 
     def __init__(self, store: Store, anchors: Mapping[int, str] | None = None) -> None:
@@ -41,6 +42,8 @@ class Verification:
         self.head = BEGINNING
         self.broken: Broken | None = None
         self.differing: dict[str, Differing] = {}
+        self.unlisted: set[str] = set()
+        self.defects: tuple[Defect, ...] = ()
         self._store = store
         self._anchors = anchors or {}
         self._seq = 0
@@ -51,7 +54,7 @@ class Verification:
     @property
     def is_sound(self) -> bool:
         """Whether nothing wrong was found so far."""
-        return self.broken is None and not self.differing
+        return not (self.broken or self.differing or self.unlisted or any(not one.heals for one in self.defects))
 
     def advance(self, limit: int) -> bool:
         """Check up to `limit` more events or tasks; tell whether there may be more to do. Raises StoreError."""
@@ -110,6 +113,7 @@ class Verification:
     def _look_for_more(self) -> None:
         """Look for tasks that no event tells of, and for events that are gone from the end of the log."""
         self._counted = True
+        self.unlisted = set()
         known = max(self._anchors, default=0)
         if known > self._seq:
             self._break(self._seq + 1, f"it is missing: the anchor knows event {known}, and the log ends before")
@@ -117,9 +121,9 @@ class Verification:
         stored = sum(tally.count for tally in self._store.counts().values())
         if not self._store.audited or stored + missing == len(self._states):
             return
-        for task in self._store.tasks():
-            if task.id not in self._states:
-                self._unread[task.id] = None
+        listed = {task.id for task in self._store.tasks()}
+        self._unread.update(dict.fromkeys(listed - self._states.keys()))
+        self.unlisted = self._states.keys() - listed - self.differing.keys()
 
 
 def verify(store: Store, anchors: Mapping[int, str] | None = None) -> Verification:
@@ -128,4 +132,5 @@ def verify(store: Store, anchors: Mapping[int, str] | None = None) -> Verificati
     with store.reading():
         while verification.advance(1_000):
             pass
+        verification.defects = tuple(store.defects())
     return verification

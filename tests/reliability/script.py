@@ -198,6 +198,7 @@ class History:
         assert found.broken is None
         # Who only looks cannot put on record what an outside program did to a task file before the run.
         assert not found.differing or (store.read_only and not ours), found.differing
+        assert all(one.heals and store.read_only for one in found.defects), found.defects
         assert _tasks(store) in self._tasks[ours]
         return ours
 

@@ -189,6 +189,8 @@ class Machine(RuleBasedStateMachine):
             found = verify(self.handles[1])
             assert found.broken is None
             assert found.differing == {}
+            assert found.defects == ()
+            assert found.is_sound
             assert found.events == len(self.log)
 
     def made(self, one: Asked) -> Command:

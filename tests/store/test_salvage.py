@@ -265,7 +265,7 @@ def test_a_task_whose_events_may_be_lost_is_told(harmed: Path, tmp_path: Path) -
     connection.execute("VACUUM")
     connection.close()
     report = recover(str(path), str(tmp_path / "new.db"))
-    assert report.problem is None
+    assert report.problem == "the trigger tasks_insert_refused is missing"
     found = report.salvage
     assert found.gaps[0] == (11, 13)
     assert "t-01" in found.outdated

@@ -10,6 +10,8 @@ from board_stage import Stage, act, add, filled, plain_sql, staged
 
 from taskdeck_store import Action
 
+_WRITABLE = "PRAGMA writable_schema = 1"
+
 
 def forge(path: Path, statement: str) -> None:
     """Write to a store that nobody has open past all its rules."""
@@ -65,6 +67,23 @@ async def test_a_task_that_is_not_what_its_events_say_is_told(tmp_path: Path) ->
     async with staged(path, check_after=0) as stage:
         await stage.until(lambda: "✗ 1 task differs from the log" in stage.header)
         assert "not what the audit log says" in stage.status
+
+
+async def test_a_task_that_no_column_lists_is_told(tmp_path: Path) -> None:
+    path = filled(tmp_path / "tasks.db")
+    for index in ("tasks_by_priority", "tasks_by_time"):
+        rename = f"UPDATE sqlite_schema SET sql = %s WHERE name = '{index}'"
+        hiding = rename % "sql || ' WHERE id <> ''review-1'''"
+        restored = rename % "substr(sql, 1, instr(sql, ' WHERE') - 1)"
+        for statements in ((_WRITABLE, hiding), (f"REINDEX {index}", _WRITABLE, restored)):
+            connection = apsw.Connection(str(path))
+            for statement in statements:
+                connection.execute(statement)
+            connection.close()
+    async with staged(path, check_after=0) as stage:
+        await stage.until(lambda: "✗ 1 task is in no column" in stage.header)
+        assert "a task is there, and no column lists it" in stage.status
+        assert "taskdeck verify" in stage.status
 
 
 async def test_another_store_in_its_place_is_verified_from_its_beginning(tmp_path: Path) -> None:

@@ -13,9 +13,12 @@ from cli_stage import add, commit_and_die, taskdeck
 FORGE = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1])
-for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+rules = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+for name, _ in rules:
     connection.execute(f"DROP TRIGGER {name}")
 connection.executescript(sys.argv[2])
+for _, sql in rules:
+    connection.execute(sql)
 connection.close()
 """
 
@@ -86,6 +89,29 @@ def test_a_task_that_is_not_what_its_events_say_is_named(database: str) -> None:
     assert "\x1b" not in found.out
     told = json.loads(taskdeck("verify", database, "--json").out)
     assert told["differing"] == [{"task_id": "b", "fields": {"title": ["forged \x1b[31m", "Task b"]}}]
+
+
+def test_a_defect_of_the_file_is_told_with_the_way_back(database: str) -> None:
+    forge(database, "DROP INDEX events_by_task")
+    found = taskdeck("verify", database)
+    assert found.code == 1
+    assert found.out.splitlines()[0] == "✗ the index events_by_task is missing"
+    assert f"taskdeck recover {database} TARGET" in found.out
+    told = json.loads(taskdeck("verify", database, "--json").out)
+    assert told["sound"] is False
+    assert told["defects"] == [{"message": "the index events_by_task is missing", "heals": False}]
+
+
+def test_a_defect_that_heals_is_told_and_is_no_failure(tmp_path: Path) -> None:
+    path = str(tmp_path / "tasks.json")
+    taskdeck("init", path)
+    add(path, "a")
+    with (tmp_path / "tasks.audit.jsonl").open("ab") as log:
+        log.write(b'{"seq":2,')
+    found = taskdeck("verify", path)
+    assert found.code == 0
+    assert found.out.startswith("· tasks.audit.jsonl ends in 9 bytes")
+    assert "recover" not in found.out
 
 
 def test_an_outside_change_to_a_file_is_told_until_it_is_on_record(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ class Checked(Struct, frozen=True):
     """How far the check has come: events checked, and how many of them are not sealed; what was found.
 
     `done` says that no event or task was left to check. `differing` counts the tasks that are not what their events
-    say.
+    say, `unlisted` those that are in no column.
     """
 
     events: int = 0
@@ -30,6 +30,12 @@ class Checked(Struct, frozen=True):
     done: bool = False
     broken: Broken | None = None
     differing: int = 0
+    unlisted: int = 0
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing wrong was found so far."""
+        return not (self.broken or self.differing or self.unlisted)
 
 
 class Checking:
@@ -68,8 +74,9 @@ class Checking:
         now = monotonic()
         self._due = now + PAUSE
         found = self._verification
-        checked = Checked(found.events, found.unsealed, self._done, found.broken, len(found.differing))
-        is_worse = (checked.broken, checked.differing) != (self._told.broken, self._told.differing)
+        wrong = (found.broken, len(found.differing), len(found.unlisted))
+        checked = Checked(found.events, found.unsealed, self._done, *wrong)
+        is_worse = wrong != (self._told.broken, self._told.differing, self._told.unlisted)
         if checked == self._told or not (self._done or is_worse or now >= self._tell_after):
             return None
         self._told, self._tell_after = checked, now + _TELL

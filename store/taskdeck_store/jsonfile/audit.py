@@ -12,7 +12,7 @@ import errno
 import os
 import zlib
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import FileIO
 from pathlib import Path
 from typing import TypeAlias
@@ -49,6 +49,7 @@ Commit: TypeAlias = tuple[Line, ...]
 _FLAGS = 0
 for _name in ("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"):
     _FLAGS |= getattr(os, _name, 0)
+_PIECE = 1_000
 _LINE = msgspec.json.Decoder(Line)
 _ENCODER = msgspec.json.Encoder()
 
@@ -245,6 +246,17 @@ class AuditLog:
     def events_of(self, task_id: str) -> Sequence[int]:
         """Return the numbers of a task's settled events."""
         return self._of_task.get(task_id, ())
+
+    def altered(self) -> Iterator[int]:
+        """Yield the numbers of settled lines that are not what `append` writes of what they say, but for white space
+        at their ends.
+        """
+        for first in range(1, self.seq + 1, _PIECE):
+            numbers = range(first, min(first + _PIECE, self.seq + 1))
+            texts = self._texts(numbers[0], numbers[-1])
+            for line, text in zip(self.lines(numbers), texts, strict=True):
+                if _encoded(line) != text.rstrip():
+                    yield line.seq
 
     def close(self) -> None:
         """Let go of the file."""

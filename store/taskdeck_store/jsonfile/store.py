@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from taskdeck_store import clock, placing
-from taskdeck_store.contract import Changes, Fault, Key, Order, Outcome, Stop, StoreError, Tally, Window
+from taskdeck_store.contract import Changes, Defect, Fault, Key, Order, Outcome, Stop, StoreError, Tally, Window
 from taskdeck_store.jsonfile.audit import event_of, log_path
 from taskdeck_store.jsonfile.columns import Columns, placed
 from taskdeck_store.jsonfile.draft import Draft
@@ -172,6 +172,13 @@ class JsonStore:
         """Return what was committed since a cursor; see the contract."""
         with self.reading(), self._ledger.explained("read"):
             return self._feed.since(cursor, self._ledger.log, limit)
+
+    def defects(self) -> Sequence[Defect]:
+        """Return what is wrong with the files; see the contract."""
+        from taskdeck_store.jsonfile import soundness
+
+        with self.reading(), self._ledger.explained("read"):
+            return tuple(soundness.defects(self._ledger))
 
     def wait(self, timeout: float, stop: Stop | None = None) -> bool:
         """Sleep until something may have changed; see the contract."""

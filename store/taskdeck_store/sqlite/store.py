@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import apsw
 
 from taskdeck_store import clock
-from taskdeck_store.contract import Changes, Fault, Key, Order, Outcome, Stop, StoreError, Tally, Window
+from taskdeck_store.contract import Changes, Defect, Fault, Key, Order, Outcome, Stop, StoreError, Tally, Window
 from taskdeck_store.lock import SUFFIX, WriteLock
 from taskdeck_store.machine import Code, Command, Refusal
 from taskdeck_store.query.terms import EVERYTHING, Query
@@ -162,6 +162,13 @@ class SqliteStore:
             if len(found) > limit:
                 return Changes(cursor=now, complete=False)
             return Changes(cursor=now, changes=tuple(found))
+
+    def defects(self) -> Sequence[Defect]:
+        """Return what is wrong with the file; see the contract."""
+        from taskdeck_store.sqlite import soundness
+
+        with self.reading():
+            return tuple(soundness.defects(self._connection))
 
     def wait(self, timeout: float, stop: Stop | None = None) -> bool:
         """Sleep until something may have changed that `changes` has not told; see the contract."""

@@ -42,7 +42,7 @@ class Standing:
     def badge(self) -> str:
         """How far the audit log has been verified."""
         checked = self._checked
-        if not checked.events or checked.broken or checked.differing:
+        if not checked.events or not checked.is_sound:
             return ""
         unsealed = f", {checked.unsealed:,} unsealed" if checked.unsealed else ""
         return f"✓ verified to {checked.events:,}{unsealed}" if checked.done else f"verifying {checked.events:,} …"
@@ -54,10 +54,10 @@ class Standing:
             return "✗ damaged: shown is what can be read"
         if self._checked.broken is not None:
             return f"✗ log broken at {self._checked.broken.seq:,}"
-        differing = self._checked.differing
-        return (
-            f"✗ {differing:,} {'task differs' if differing == 1 else 'tasks differ'} from the log" if differing else ""
-        )
+        differing, unlisted = self._checked.differing, self._checked.unlisted
+        if differing:
+            return f"✗ {differing:,} {'task differs' if differing == 1 else 'tasks differ'} from the log"
+        return f"✗ {unlisted:,} {'task is' if unlisted == 1 else 'tasks are'} in no column" if unlisted else ""
 
     @property
     def mode(self) -> Mode:
@@ -84,6 +84,8 @@ class Standing:
             self._tell(f"event {checked.broken.seq:,} of the audit log: {checked.broken.reason}{_MORE}", Tone.REFUSED)
         elif checked.differing and not (before.differing or checked.broken):
             self._tell(f"a task is not what the audit log says of it{_MORE}", Tone.REFUSED)
+        elif checked.unlisted and before.is_sound:
+            self._tell(f"a task is there, and no column lists it{_MORE}", Tone.REFUSED)
 
     def take(self, news: News) -> None:
         """Take over whether there is anything newer than a frozen board shows, and what is wrong with the store."""

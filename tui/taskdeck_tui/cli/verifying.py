@@ -12,7 +12,9 @@ import msgspec
 from msgspec import Struct
 
 from taskdeck_store import jsontext, open_store
+from taskdeck_store.address import path_of
 from taskdeck_store.clock import utc_now
+from taskdeck_store.remedies import way_back
 from taskdeck_store.values import Json, Time
 from taskdeck_store.verification import Differing, Verification, verify
 from taskdeck_tui.cli.exits import Exit, UsageError
@@ -41,12 +43,13 @@ def verify_store(options: Namespace, output: Output) -> Exit:
     noted = anchor is not None and found.is_sound and found.events > max((note.seq for note in notes), default=0)
     if anchor is not None and noted:
         _append(anchor, Note(found.events, found.head, utc_now()))
-    for sentence in () if output.json else mended:
-        output.line(f"mended: {safe(sentence)}")
     if output.json:
         output.document({**_told(found, len(notes)), "mended": list(mended)})
-    elif not audited:
-        output.line("no audit log yet: it begins with the first change through Taskdeck; nothing can be checked")
+        return _exit(found)
+    for line in (*(f"mended: {safe(sentence)}" for sentence in mended), *_about_files(found, options.store, output)):
+        output.line(line)
+    if not audited:
+        output.line("no audit log yet: it begins with the first change through Taskdeck; nothing else can be checked")
     else:
         for line in _lines(found, output):
             output.line(line)
@@ -55,6 +58,10 @@ def verify_store(options: Namespace, output: Output) -> Exit:
             output.line(
                 "anchor: " + "; ".join(filter(None, (agrees, f"noted event {found.events:,}" if noted else "")))
             )
+    return _exit(found)
+
+
+def _exit(found: Verification) -> Exit:
     return Exit.DONE if found.is_sound else Exit.STORE
 
 
@@ -70,8 +77,17 @@ def _told(found: Verification, notes: int) -> Json:
             {"task_id": one.task_id, "fields": {name: list(pair) for name, pair in one.fields.items()}}
             for one in found.differing.values()
         ],
+        "unlisted": sorted(found.unlisted),
+        "defects": [{"message": one.message, "heals": one.heals} for one in found.defects],
         "anchors": notes,
     }
+
+
+def _about_files(found: Verification, store: str, output: Output) -> Iterator[str]:
+    for one in found.defects:
+        yield f"· {safe(one.message)}" if one.heals else output.paint(f"✗ {safe(one.message)}", BOLD)
+    if not all(one.heals for one in found.defects):
+        yield f"  {safe(way_back(path_of(store)))}"
 
 
 def _lines(found: Verification, output: Output) -> Iterator[str]:
@@ -94,6 +110,8 @@ def _lines(found: Verification, output: Output) -> Iterator[str]:
             yield f"  … and {len(differing) - _SHOWN:,} more; all of them with --json"
     else:
         yield "✓ every task is what its events say"
+    for task_id in sorted(found.unlisted)[:_SHOWN]:
+        yield output.paint(f"✗ {safe(task_id)} is there, and no column lists it", BOLD)
     if found.events:
         yield f"head: event {found.events:,} {found.head}"
 
