@@ -67,11 +67,6 @@ def log_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}.audit.jsonl" if path.suffix == ".json" else f"{path.name}-audit.jsonl")
 
 
-def file_digest(raw: bytes) -> str:
-    """Return what stands for the content of a whole file in a batch."""
-    return f"{len(raw)}-{zlib.crc32(raw):08x}"
-
-
 def mark(commit: Commit) -> int:
     """Return the number, of 64 bits, that is left in the lock file when a commit has reached the task file."""
     batch = commit[0].batch

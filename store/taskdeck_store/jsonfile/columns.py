@@ -34,12 +34,16 @@ class Columns:
         self._placed = placed
         self._shown = shown
         self._sorted: dict[tuple[State, bool], list[Key]] = {}
+        self._oldest: dict[State, str | None] = {}
 
     def moved(self, changed: Sequence[tuple[Task | None, Task | None]]) -> None:
         """Take in what became of changed tasks: each before and after, None where there is none."""
         if len(changed) * _FEW > sum(map(len, self._sorted.values())):
             self._sorted.clear()
+            self._oldest.clear()
             return
+        for before, after in changed:
+            self._age(before, after)
         for (state, by_priority), places in self._sorted.items():
             order = Order.PRIORITY if by_priority else Order.OLDEST
             for before, after in changed:
@@ -53,8 +57,9 @@ class Columns:
         tallies = {}
         for state in State:
             places = self._places(state, Order.PRIORITY)
-            moments = [str(place[1]) for place in places if place[1]]
-            tallies[state] = Tally(len(places), min(moments, default=None))
+            if state not in self._oldest:
+                self._oldest[state] = min([str(place[1]) for place in places if place[1]], default=None)
+            tallies[state] = Tally(len(places), self._oldest[state])
         return tallies
 
     def window(self, state: State, order: Order, start: int | Key, before: int, limit: int) -> Window:
@@ -75,6 +80,13 @@ class Columns:
         """Yield tasks by state, priority, state_since and id."""
         every = (self._shown(str(place[-1])) for state in State for place in self._places(state, Order.PRIORITY))
         return islice(every, limit)
+
+    def _age(self, before: Task | None, after: Task | None) -> None:
+        """Take in since when the oldest of a column is in it; where the oldest goes, that is looked for anew."""
+        if before is not None and before.state_since == self._oldest.get(before.state):
+            self._oldest.pop(before.state, None)
+        if after is not None and after.state_since and after.state in self._oldest:
+            self._oldest[after.state] = min(after.state_since, self._oldest[after.state] or after.state_since)
 
     def _places(self, state: State, order: Order) -> list[Key]:
         """Return the places of a column, upwards for every order."""

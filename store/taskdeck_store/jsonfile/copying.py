@@ -12,7 +12,8 @@ from msgspec import Struct
 from taskdeck_store import placing
 from taskdeck_store.clock import Clock
 from taskdeck_store.contract import Fault, StoreError
-from taskdeck_store.jsonfile.audit import Batch, file_digest, log_path, mark
+from taskdeck_store.jsonfile.audit import Batch, log_path, mark
+from taskdeck_store.jsonfile.document import file_digest
 from taskdeck_store.jsonfile.draft import Draft
 from taskdeck_store.jsonfile.ledger import Ledger
 from taskdeck_store.jsonfile.replace import Replacement

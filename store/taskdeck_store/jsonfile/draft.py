@@ -9,7 +9,7 @@ from taskdeck_store import jsontext, machine
 from taskdeck_store.audit import BEGINNING, sealed
 from taskdeck_store.contract import Outcome
 from taskdeck_store.jsonfile.adding import End, end_of
-from taskdeck_store.jsonfile.audit import AuditLog, Batch, Commit, Line, event_of, file_digest
+from taskdeck_store.jsonfile.audit import AuditLog, Batch, Commit, Line, event_of
 from taskdeck_store.jsonfile.document import Document, Record, joined, record_of
 from taskdeck_store.jsonfile.fields import NESTING, Data, depth, task_of
 from taskdeck_store.jsonfile.known import Known, fold, is_found
@@ -44,7 +44,7 @@ class Draft:
         """Begin with the events of what is not on record: in a store without a log, of every task."""
         picture = self._picture
         unrecorded = picture.drifted if picture.known else picture.records.keys()
-        gone = sorted(unrecorded - picture.records.keys())
+        gone = sorted(task_id for task_id in unrecorded if task_id not in picture.records)
         for task_id in (*gone, *(task_id for task_id in picture.records if task_id in unrecorded)):
             known, record = picture.known.get(task_id), picture.records.get(task_id)
             line = self._sealed(outside_line(self._next, self._at, task_id, known, record, picture.mapping))
@@ -89,8 +89,8 @@ class Draft:
 
     def commit(self, document: Document) -> Commit:
         """Return the events, the first with what it says of them all; `document` is where they lead to."""
-        before = file_digest(self._picture.document.raw)
-        after = before if document is self._picture.document else file_digest(document.raw)
+        before = self._picture.document.digest
+        after = before if document is self._picture.document else document.digest
         return (replace(self.lines[0], batch=Batch(len(self.lines), before, after)), *self.lines[1:])
 
     @property

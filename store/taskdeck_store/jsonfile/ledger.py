@@ -27,10 +27,11 @@ from pathlib import Path
 from typing import Literal
 
 from taskdeck_store.contract import Fault, StoreError
-from taskdeck_store.jsonfile.audit import AuditLog, Batch, Commit, DamagedLog, file_digest, log_path, mark
-from taskdeck_store.jsonfile.document import Document, parse
+from taskdeck_store.jsonfile.audit import AuditLog, Batch, Commit, DamagedLog, log_path, mark
+from taskdeck_store.jsonfile.document import Document, file_digest
 from taskdeck_store.jsonfile.draft import Draft, carried_on
 from taskdeck_store.jsonfile.flaws import Flaw
+from taskdeck_store.jsonfile.parsing import parse
 from taskdeck_store.jsonfile.picture import Moved, Picture
 from taskdeck_store.jsonfile.replace import Replacement, Signature, signature
 from taskdeck_store.lock import SUFFIX, WriteLock
@@ -87,7 +88,7 @@ class Ledger:
             batch = commit[0].batch
             if not isinstance(batch, Batch) or batch.before == batch.after or left == mark(commit):
                 return True
-            return batch.after == file_digest(self._document.raw)
+            return batch.after == self._document.digest
 
         if not self._void:
             return self._taken(self._document, self.log.settle(done))
@@ -112,7 +113,7 @@ class Ledger:
     def _check_end(self) -> None:
         """Raise DamagedLog when the log's end, which is no whole commit, was one: it was told of, or is in the file."""
         torn = self.log.torn
-        in_file = torn is not None and torn.before != torn.after and torn.after == file_digest(self._document.raw)
+        in_file = torn is not None and torn.before != torn.after and torn.after == self._document.digest
         if in_file or (self.log.rest and not self.log.seq and not self.log.pending and self.lock.serial() is not None):
             raise DamagedLog(self.log.seq + 1)
 
@@ -122,7 +123,7 @@ class Ledger:
         batch = commit[0].batch if commit is not None else None
         if commit is None or not isinstance(batch, Batch) or batch.before == batch.after or left == mark(commit):
             return False
-        return batch.after == file_digest(self._document.raw)
+        return batch.after == self._document.digest
 
     def _is_as_read(self) -> bool:
         """Tell whether log and file are still those that were read: not taken back before the lock was let go."""
@@ -266,7 +267,7 @@ class Ledger:
             commit = self.log.pending
             batch = commit[0].batch if commit is not None else self.log.batch
             known = isinstance(batch, Batch) and file_digest(left) in (batch.before, batch.after)
-            if isinstance(batch, Batch) and not known and file_digest(self.picture.document.raw) == batch.after:
+            if isinstance(batch, Batch) and not known and self.picture.document.digest == batch.after:
                 self._replacement.restore()
                 self.mended += ("put the task file back that another program wrote while a commit was under way",)
             else:

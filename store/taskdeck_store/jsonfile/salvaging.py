@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from taskdeck_store import clock, jsontext, placing
 from taskdeck_store.contract import StoreError
-from taskdeck_store.jsonfile.audit import AuditLog, Batch, DamagedLog, Line, event_of, file_digest, log_path
-from taskdeck_store.jsonfile.document import record_of
+from taskdeck_store.jsonfile.audit import AuditLog, Batch, DamagedLog, Line, event_of, log_path
+from taskdeck_store.jsonfile.document import file_digest, record_of
 from taskdeck_store.jsonfile.store import JsonStore
 from taskdeck_store.machine import plain
 from taskdeck_store.remains import Remains, Salvage
