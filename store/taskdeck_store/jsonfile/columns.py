@@ -83,7 +83,7 @@ class Columns:
 
     def _age(self, before: Task | None, after: Task | None) -> None:
         """Take in since when the oldest of a column is in it; where the oldest goes, that is looked for anew."""
-        if before is not None and before.state_since == self._oldest.get(before.state):
+        if before is not None and before.state_since and before.state_since == self._oldest.get(before.state):
             self._oldest.pop(before.state, None)
         if after is not None and after.state_since and after.state in self._oldest:
             self._oldest[after.state] = min(after.state_since, self._oldest[after.state] or after.state_since)
