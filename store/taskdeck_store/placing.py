@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL
+_PIECE = 1 << 17
 for _name in ("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"):
     _FLAGS |= getattr(os, _name, 0)
 
@@ -87,12 +88,25 @@ def write_all(file: int, content: bytes) -> None:
         view = view[os.write(file, view) :]
 
 
+def holds(path: Path, content: bytes) -> bool:
+    """Tell whether this is the content of a file, which takes no memory for another copy of it. Raises OSError."""
+    with path.open("rb", buffering=0) as file:
+        if os.fstat(file.fileno()).st_size != len(content):
+            return False
+        done = 0
+        while piece := file.read(_PIECE):
+            if piece != content[done : done + len(piece)]:
+                return False
+            done += len(piece)
+    return done == len(content)
+
+
 def copy_bytes(source: Path, draft: Path, like: os.stat_result) -> None:
     """Copy a file as it is into a new one. Raises OSError."""
     file = new_file(draft)
     try:
         with source.open("rb") as reading:
-            while piece := reading.read(1 << 20):
+            while piece := reading.read(_PIECE):
                 write_all(file, piece)
         finish(file, like)
     finally:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from taskdeck_store.jsonfile.document import Document
+from taskdeck_store.jsonfile.document import Document, changed, record_of, spliced
 from taskdeck_store.jsonfile.ends import common_ends
 from taskdeck_store.jsonfile.flaws import Flaw
 from taskdeck_store.jsonfile.parsing import parse
@@ -50,10 +50,14 @@ def outcome(raw: bytes, before: Document | None) -> Any:
     except Flaw as flaw:
         return (flaw.line, flaw.column, flaw.message, flaw.fault)
     assert found.raw == raw
-    records = [(record.text, record.keys, record.id, record.state, record.digest) for record in found.records]
+    return told(found)
+
+
+def told(document: Document) -> Any:
+    records = [(record.text, record.keys, record.id, record.state, record.digest) for record in document.records]
     return (
-        (found.head, found.gaps, records, found.tail, list(found.sizes), found.digest, dict(found.shapes)),
-        {task_id: record.text for task_id, record in found.by_id.items()},
+        (document.head, document.gaps, records, document.tail, list(document.sizes), document.digest),
+        (dict(document.shapes), {task_id: record.text for task_id, record in document.by_id.items()}),
     )
 
 
@@ -92,6 +96,29 @@ def test_any_edit_is_as_if_read_for_the_first_time(edits: list[tuple[int, int, b
         assert outcome(raw, before) == outcome(raw, None)
         with suppress(Flaw):
             before = parse(raw, before)
+
+
+@given(LISTS, STYLES, st.data())
+def test_what_is_written_is_as_if_it_were_read(
+    tasks: list[Any], style: tuple[int | None, bool, str], data: st.DataObject
+) -> None:
+    document = parse(written(tasks, style))
+    for _ in range(2):
+        chosen = data.draw(st.lists(st.sampled_from(document.records), max_size=3)) if document.records else []
+        new = {record.id: {**record.data(), "note": data.draw(st.text(max_size=3))} for record in chosen}
+        document = changed(document, {task_id: record_of(text_of(task), task) for task_id, task in new.items()})
+        assert told(document) == outcome(document.raw, None)
+        drawn = data.draw(st.lists(TASKS, max_size=2, unique_by=lambda task: task["id"]))
+        added = [task for task in drawn if task["id"] not in document.by_id]
+        count = len(document.records)
+        gaps = [b", " if count + number else b"" for number in range(len(added))]
+        records = [record_of(text_of(task), task) for task in added]
+        document = spliced(document, slice(count, count), gaps, records, tail=b"\n" + document.tail)
+        assert told(document) == outcome(document.raw, None)
+
+
+def text_of(task: dict[str, Any]) -> bytes:
+    return json.dumps(task).encode()
 
 
 @given(st.lists(TASKS, min_size=2, max_size=9, unique_by=lambda task: task["id"]), st.data())

@@ -8,7 +8,8 @@ from __future__ import annotations
 import zlib
 from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import compress
 from operator import add, attrgetter
 
 import msgspec
@@ -91,12 +92,71 @@ def document_of(raw: bytes, head: bytes, gaps: tuple[bytes, ...], records: tuple
     return Document(raw, head, gaps, records, tail, by_id, Counter([record.keys for record in records]))
 
 
-def joined(head: bytes, gaps: tuple[bytes, ...], records: tuple[Record, ...], tail: bytes) -> Document:
-    """Return the document that these pieces make, with the text of it all."""
-    pieces = [head]
-    for gap, record in zip(gaps, records, strict=True):
-        pieces += (gap, record.text)
-    return document_of(b"".join((*pieces, tail)), head, gaps, records, tail)
+def spliced(
+    before: Document,
+    place: slice,
+    gaps: Sequence[bytes],
+    records: Sequence[Record],
+    *,
+    tail: bytes | None = None,
+    raw: bytes | None = None,
+) -> Document:
+    """Return a document with other records in a place, and perhaps another tail; `raw` is its text, where it is known.
+
+    Raises ValueError where two records have one id.
+    """
+    first, last, _ = place.indices(len(before.records))
+    replaced = before.records[first:last]
+    tail = before.tail if tail is None else tail
+    if raw is None:
+        begin = len(before.head) + sum(before.sizes[:first])
+        end = begin + sum(before.sizes[first:last])
+        pieces = [piece for gap, record in zip(gaps, records, strict=True) for piece in (gap, record.text)]
+        raw = b"".join((before.raw[:begin], *pieces, before.raw[end : len(before.raw) - len(before.tail)], tail))
+    by_id = dict(before.by_id)
+    for task_id in {record.id for record in replaced}.difference(record.id for record in records):
+        del by_id[task_id]
+    by_id.update((record.id, record) for record in records)
+    if len(by_id) != len(before.records) - len(replaced) + len(records):
+        raise ValueError("an id that is there twice")
+    sizes = array("Q", (len(gap) + len(record.text) for gap, record in zip(gaps, records, strict=True)))
+    return Document(
+        raw,
+        before.head,
+        (*before.gaps[:first], *gaps, *before.gaps[last:]),
+        (*before.records[:first], *records, *before.records[last:]),
+        tail,
+        by_id,
+        _shapes(before, replaced, records),
+        "",
+        before.sizes[:first] + sizes + before.sizes[last:],
+    )
+
+
+def changed(before: Document, changes: Mapping[str, Record]) -> Document:
+    """Return a document with other records for some ids that it has."""
+    records, sizes = list(before.records), before.sizes[:]
+    pieces: list[bytes] = []
+    done, begin, last = 0, len(before.head), 0
+    is_changed = map(changes.__contains__, map(attrgetter("id"), before.records))
+    for number in compress(range(len(records)), is_changed):
+        old, gap = records[number], before.gaps[number]
+        begin += sum(before.sizes[last:number])
+        pieces += (before.raw[done : begin + len(gap)], changes[old.id].text)
+        done, last = begin + len(gap) + len(old.text), number
+        records[number] = changes[old.id]
+        sizes[number] = len(gap) + len(records[number].text)
+    raw = b"".join((*pieces, before.raw[done:]))
+    shapes = _shapes(before, [before.by_id[task_id] for task_id in changes], changes.values())
+    by_id = {**before.by_id, **changes}
+    return Document(raw, before.head, before.gaps, tuple(records), before.tail, by_id, shapes, "", sizes)
+
+
+def _shapes(before: Document, gone: Iterable[Record], new: Iterable[Record]) -> Mapping[tuple[str, ...], int]:
+    shapes = Counter(before.shapes)
+    shapes.subtract(record.keys for record in gone)
+    shapes.update(record.keys for record in new)
+    return +shapes
 
 
 def file_digest(raw: bytes) -> str:

@@ -10,7 +10,7 @@ from taskdeck_store.audit import BEGINNING, sealed
 from taskdeck_store.contract import Outcome
 from taskdeck_store.jsonfile.adding import End, end_of
 from taskdeck_store.jsonfile.audit import AuditLog, Batch, Commit, Line, event_of
-from taskdeck_store.jsonfile.document import Document, Record, joined, record_of
+from taskdeck_store.jsonfile.document import Document, Record, changed, record_of, spliced
 from taskdeck_store.jsonfile.fields import NESTING, Data, depth, task_of
 from taskdeck_store.jsonfile.known import Known, fold, is_found
 from taskdeck_store.jsonfile.mapping import mapping_of
@@ -45,7 +45,8 @@ class Draft:
         picture = self._picture
         unrecorded = picture.drifted if picture.known else picture.records.keys()
         gone = sorted(task_id for task_id in unrecorded if task_id not in picture.records)
-        for task_id in (*gone, *(task_id for task_id in picture.records if task_id in unrecorded)):
+        found = (task_id for task_id in picture.records if task_id in unrecorded) if unrecorded else ()
+        for task_id in (*gone, *found):
             known, record = picture.known.get(task_id), picture.records.get(task_id)
             line = self._sealed(outside_line(self._next, self._at, task_id, known, record, picture.mapping))
             known = self._take(line)
@@ -77,15 +78,14 @@ class Draft:
 
     def document(self) -> Document:
         """Return the task file that the events lead to."""
-        before = self._picture.document
-        if not self._changed and not self._added:
-            return before
-        records = (*(self._changed.get(record.id, record) for record in before.records), *self._added.values())
-        if self._end is None:
-            return joined(before.head, before.gaps, records, before.tail)
-        end = self._end
-        gaps = (*before.gaps, end.gap, *(end.next_gap for _ in range(len(self._added) - 1)))
-        return joined(before.head, gaps, records, end.tail)
+        document, end = self._picture.document, self._end
+        if self._changed:
+            document = changed(document, self._changed)
+        if end is not None and self._added:
+            count = len(document.records)
+            gaps = (end.gap, *(end.next_gap for _ in range(len(self._added) - 1)))
+            document = spliced(document, slice(count, count), gaps, [*self._added.values()], tail=end.tail)
+        return document
 
     def commit(self, document: Document) -> Commit:
         """Return the events, the first with what it says of them all; `document` is where they lead to."""

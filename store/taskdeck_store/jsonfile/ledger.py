@@ -35,6 +35,7 @@ from taskdeck_store.jsonfile.parsing import parse
 from taskdeck_store.jsonfile.picture import Moved, Picture
 from taskdeck_store.jsonfile.replace import Replacement, Signature, signature
 from taskdeck_store.lock import SUFFIX, WriteLock
+from taskdeck_store.placing import holds
 from taskdeck_store.printable import one_line
 from taskdeck_store.remedies import remedy
 
@@ -175,7 +176,7 @@ class Ledger:
             try:
                 if document is not before:
                     self._replacement.write(document.raw)
-                    if self.path.read_bytes() != before.raw:
+                    if not holds(self.path, before.raw):
                         return None
                 self.log.append(commit, like)
                 if document is not before and not self._replacement.put(before.raw):
@@ -213,6 +214,9 @@ class Ledger:
                 if self._bad is not None:
                     raise self._bad[1]
                 return
+            if found == self._signature and self._bad is None and holds(self.path, self._document.raw):
+                self._sign(found)
+                return
             raw = self.path.read_bytes()
             if raw and raw == self._document.raw:
                 self._bad = None
@@ -246,7 +250,7 @@ class Ledger:
 
     def _is_there(self, document: Document) -> bool:
         try:
-            return self.path.read_bytes() == document.raw
+            return holds(self.path, document.raw)
         except OSError:
             return False
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -15,7 +14,7 @@ import msgspec
 
 from taskdeck_store import jsontext
 from taskdeck_store.contract import Fault
-from taskdeck_store.jsonfile.document import NOTHING, Document, Record, document_of, record_of
+from taskdeck_store.jsonfile.document import NOTHING, Document, Record, document_of, record_of, spliced
 from taskdeck_store.jsonfile.ends import common_ends
 from taskdeck_store.jsonfile.fields import NESTING, Data, check, depth, heads_of
 from taskdeck_store.jsonfile.flaws import Flaw, Wrong, decoded, flaw
@@ -85,29 +84,8 @@ def _patched(raw: bytes, before: Document) -> Document:
     if position != stop or not (first or texts or not left):
         raise ValueError("not only whole task objects")
     between.decode()
-    replaced = before.records[first:last]
-    records = _records(texts, {record.text: record for record in replaced})
-    by_id = dict(before.by_id)
-    for task_id in {record.id for record in replaced}.difference(record.id for record in records):
-        del by_id[task_id]
-    by_id.update((record.id, record) for record in records)
-    if len(by_id) != count - len(replaced) + len(records):
-        raise ValueError("an id that is there twice")
-    shapes = Counter(before.shapes)
-    shapes.subtract(record.keys for record in replaced)
-    shapes.update(record.keys for record in records)
-    sizes = array("Q", (len(gap) + len(text) for gap, text in zip(gaps, texts, strict=True)))
-    return Document(
-        raw,
-        before.head,
-        (*before.gaps[:first], *gaps, *before.gaps[last:]),
-        (*before.records[:first], *records, *before.records[last:]),
-        before.tail,
-        by_id,
-        +shapes,
-        "",
-        before.sizes[:first] + sizes + before.sizes[last:],
-    )
+    records = _records(texts, {record.text: record for record in before.records[first:last]})
+    return spliced(before, slice(first, last), gaps, records, raw=raw)
 
 
 def _within(sizes: array[int], room: int) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
-from taskdeck_store.placing import new_file, sync, sync_folder, write_all
+from taskdeck_store.placing import holds, new_file, sync, sync_folder, write_all
 
 Signature: TypeAlias = tuple[int, int, int, int, int]
 """What tells two states of a file apart without reading it: device, inode, size, times of content and of inode."""
@@ -59,7 +59,7 @@ class Replacement:
     def put(self, expected: bytes) -> bool:
         """Put what was written in the file's place; False, with nothing changed, unless the file held `expected`."""
         found = _kept(self._path)
-        if self._path.read_bytes() != expected:
+        if not holds(self._path, expected):
             return False
         self._new.replace(self._old)
         if _kept(self._path) != found:
@@ -73,7 +73,7 @@ class Replacement:
             if _kept(self._old) == found:
                 sync_folder(self._path)
                 # Only now: who had opened the file before the exchange has begun to write by the time of the sync.
-                self._holds_theirs = _kept(self._old) != found or self._old.read_bytes() != expected
+                self._holds_theirs = _kept(self._old) != found or not holds(self._old, expected)
             return not self._holds_theirs
         finally:
             if self._holds_theirs:
