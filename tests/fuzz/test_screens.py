@@ -6,10 +6,12 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +20,7 @@ from taskdeck_store import Action, command, create_store, open_store
 from taskdeck_store.values import Json
 from tui.board_stage import Stage, staged
 
+EVIL = "e\x1b[31m\x1b]0;t\x07\u202ev\x9b2J\u2066\u200b\x08i\r\n\tl\u2028"
 SIZES = st.sampled_from([(160, 40), (80, 24), (40, 12)])
 
 
@@ -27,10 +30,6 @@ def values(texts: st.SearchStrategy[str]) -> st.SearchStrategy[Json]:
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
         max_leaves=5,
     )
-
-
-def titles(texts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    return texts.map(lambda text: text.replace("\0", "")[:1_900] + "title")
 
 
 @st.composite
@@ -144,7 +143,8 @@ async def test_a_database_that_strangers_write_to_is_harmless_on_every_screen(
         path = Path(folder) / "tasks.db"
         create_store(str(path))
         with closing(open_store(str(path))) as store:
-            fill(store, data)
+            text = WHOLE_TEXTS.map(lambda text: text.replace("\0", ""))
+            fill(store, lambda: data.draw(text), lambda: data.draw(values(text)))
         names = ("title", "description", "owner", "error", "lease_until", "created_at", "state_since")
         rows: list[Any] = []
         for number in range(5):
@@ -157,24 +157,40 @@ async def test_a_database_that_strangers_write_to_is_harmless_on_every_screen(
             await tour(stage, hostile)
 
 
-def fill(store: Any, data: st.DataObject) -> None:
+@pytest.mark.parametrize("size", [(160, 40), (80, 24), (40, 12)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_store_that_is_hostile_in_every_field_is_harmless_on_every_screen(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    """Whatever the examples above are: here each field colours, hides and turns text, and moves the cursor."""
+    path = tmp_path / "e\x1b[31m\u202ev\x07.json"
+    create_store(str(path))
+    with closing(open_store(str(path))) as store:
+        fill(store, lambda: EVIL, lambda: {EVIL: [EVIL, {EVIL: EVIL}]})
+        more = [command(f"m-{number}", Action.ADD, actor=EVIL, title=f"{EVIL}title") for number in range(12)]
+        assert all(outcome.event for outcome in store.apply(more))
+    async with staged(path, size=size, actor=EVIL) as stage:
+        await tour(stage, EVIL)
+        # So many at once have to be confirmed.
+        await stage.press("1", "*", "s")
+        await stage.until(lambda: len(stage.deck.screen_stack) > 1)
+        check(stage)
+        await stage.press("escape")
+
+
+def fill(store: Any, text: Callable[[], str], value: Callable[[], Json]) -> None:
     """A task in every state, by Taskdeck's own ways."""
-    text = WHOLE_TEXTS.map(lambda text: text.replace("\0", ""))
-    value = values(text)
     way = (Action.START, Action.SUBMIT, Action.APPROVE)
     for number in range(5):
         added = {
-            "title": data.draw(titles(text)),
-            "description": data.draw(text),
-            "tags": data.draw(st.lists(text, max_size=2)),
-            "data": data.draw(value),
+            "title": f"{text()[:1_900]}title",
+            "description": text() if number else "",
+            "tags": [text(), text()],
+            "data": value(),
         }
         actions = way[:number] if number < 4 else (Action.FAIL,)
         for action in (Action.ADD, *actions):
-            fields = {Action.ADD: added, Action.SUBMIT: {"result": data.draw(value)}}.get(action, {})
+            fields = {Action.ADD: added, Action.SUBMIT: {"result": value()}}.get(action, {})
             if action is Action.FAIL:
-                fields = {"error": data.draw(text) + "x"}
-            (outcome,) = store.apply(
-                [command(f"t-{number}", action, actor=data.draw(text), note=data.draw(text), group="g", **fields)]
-            )
+                fields = {"error": text() + "x"}
+            (outcome,) = store.apply([command(f"t-{number}", action, actor=text(), note=text(), group="g", **fields)])
             assert outcome.refusal is None, outcome.refusal

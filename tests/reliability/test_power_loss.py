@@ -8,18 +8,23 @@ needed, or the check is blind.
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from reliability.disk import Disk, State
 from reliability.doomed import Nursery
 from reliability.points import FOLDER, Call
-from reliability.script import BASES, PATIENCE
+from reliability.script import BASES, NAMES, PATIENCE, begun
 from reliability.stage import Stage
 from taskdeck_store import StoreError, open_store
 
@@ -177,3 +182,57 @@ def test_each_commit_of_sqlite_is_synced_before_it_is_told(folder: Path, nursery
         elif call.kind == "unlink" and suffix == "-wal":
             assert not unsynced[""], "the log went before its pages were synced in the file"
     assert commits
+
+
+_KEEPER = """
+import json, sys
+from pathlib import Path
+from reliability.points import install
+from taskdeck_store import backup
+what, source, target = sys.argv[1:]
+calls = []
+def around(call, do, half=None):
+    calls.append([call.kind, call.file, call.name, call.target, call.other])
+    return do()
+kept = install(str(Path(target).parent), around)
+getattr(backup, what)(source, target)
+print(json.dumps(calls))
+"""
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("what", ["backup", "restore", "restore anew"])
+def test_a_copy_is_on_the_disk_with_its_name_before_it_is_told(tmp_path: Path, what: str, name: str) -> None:
+    source, target = tmp_path / "source" / name, tmp_path / "target" / name
+    for path in (source, target):
+        path.parent.mkdir()
+    begun(source)
+    if what == "restore":
+        begun(target)
+    words = [sys.executable, "-c", _KEEPER, what.partition(" ")[0], str(source), str(target)]
+    folders = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    keeper = subprocess.run(words, env={**os.environ, "PYTHONPATH": folders}, capture_output=True, check=True)
+    calls = json.loads(keeper.stdout)
+    assert {"write", "sync"} <= {kind for kind, *_ in calls}
+    assert unsynced(calls) - {f"{name}.taskdeck-lock"} == set()
+
+
+def unsynced(calls: Sequence[Sequence[Any]]) -> set[str]:
+    """Return the files, by their last names, whose content is not synced, "" for the folder and its names."""
+    dirty: set[int] = set()
+    names = {FOLDER: ""}
+    for kind, file, name, target, other in calls:
+        if kind == "sync":
+            dirty.discard(file)
+        elif kind in ("write", "truncate", "mode"):
+            dirty.add(file)
+            names.setdefault(file, name)
+        elif kind == "unlink":
+            # A name that comes back after a power loss is cleared away by the next who opens the store.
+            names.pop(file, None) if names.get(file) == name else None
+        else:
+            dirty.add(FOLDER)
+            names[file] = target or name
+            if kind == "exchange":
+                names[other] = name
+    return {names[file] for file in dirty if file in names}

@@ -351,6 +351,8 @@ def test_zeros_at_the_end_of_the_log_are_cut_off(begun: Path) -> None:
         (4, b'"seq":4', b'"seq":5'),
         (6, b'"me"', b"me"),
         (5, b'"batch"', b'"patch"'),
+        (2, b'"T 2"]', b"[" * 100_000),
+        (2, b'"T 2"]', b'"\\ud800",' + b"[" * 5_000 + b"]" * 5_000 + b"]"),
     ],
 )
 def test_a_damaged_log_is_said_and_left_alone(begun: Path, line: int, there: bytes, instead: bytes) -> None:

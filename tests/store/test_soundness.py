@@ -117,6 +117,7 @@ def test_a_rule_that_was_taken_away_or_weakened_is_told(sqlite: Sqlite, database
     ((sql,),) = sqlite.sql(database, ("SELECT sql FROM sqlite_schema WHERE name = ?", [name]))[0]
     sqlite.sql(database, (f"DROP TRIGGER {name}", []))
     assert told(database) == [f"the trigger {name} is missing"]
+    assert backup(str(database), str(database.with_name("copy.db"))).problem == f"the trigger {name} is missing"
     sqlite.sql(database, (sql.replace("BEGIN", "BEGIN SELECT 1;", 1), []))
     assert told(database) == [f"the trigger {name} is not the one that Taskdeck makes"]
     sqlite.sql(database, (f"DROP TRIGGER {name}", []), (sql, []))
@@ -128,9 +129,19 @@ def test_an_index_that_is_gone_is_told(sqlite: Sqlite, database: Path) -> None:
     assert told(database) == ["the index events_by_operation is missing"]
 
 
-def test_an_own_table_and_index_of_another_program_are_no_defect(sqlite: Sqlite, database: Path) -> None:
+def test_what_another_program_keeps_beside_is_no_defect(sqlite: Sqlite, database: Path) -> None:
     sqlite.sql(database, ("CREATE TABLE mine (a)", []), ("CREATE INDEX mine_too ON tasks (owner)", []))
+    sqlite.sql(database, ("ALTER TABLE tasks ADD COLUMN sprint TEXT DEFAULT 'one'", []))
+    sqlite.sql(database, ("ALTER TABLE tasks ADD COLUMN points INTEGER CHECK (points > 0)", []))
     assert verified(database).is_sound
+
+
+def test_a_table_that_lost_a_check_is_told(sqlite: Sqlite, database: Path) -> None:
+    ((sql,),) = sqlite.sql(database, ("SELECT sql FROM sqlite_schema WHERE name = 'tasks'", []))[0]
+    weaker = sql.replace("length(title) <=", "1 OR length(title) <=")
+    assert weaker != sql
+    sqlite.sql(database, _WRITABLE, ("UPDATE sqlite_schema SET sql = ? WHERE name = 'tasks'", [weaker]))
+    assert told(database) == ["the table tasks is not the one that Taskdeck makes"]
 
 
 @pytest.mark.parametrize("column", ["created_at", "updated_at", "state_since"])

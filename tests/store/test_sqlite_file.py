@@ -128,6 +128,38 @@ def test_an_older_layout_is_brought_up_to_date_in_one_step(path: Path, monkeypat
     looking.close()
 
 
+def test_a_program_that_commits_while_a_layout_is_brought_up_to_date_is_waited_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, "CREATE TABLE moods (mood TEXT) STRICT"))
+    with started(path, _BUSY) as other, ThreadPoolExecutor(1) as pool:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "began\n"
+        opening = pool.submit(open_store, str(path))
+        with pytest.raises(TimeoutError):
+            opening.result(0.1)
+        other.communicate("go on\n", timeout=60)
+        opening.result(60).close()
+
+
+_BUSY = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("INSERT INTO tasks (id, title) VALUES ('t-1', 'x')")
+print("began", flush=True)
+sys.stdin.readline()
+connection.execute("COMMIT")
+"""
+
+
+@contextmanager
+def started(path: Path, program: str) -> Iterator[subprocess.Popen[str]]:
+    words = [sys.executable, "-S", "-c", program, str(path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+
+
 def test_looking_read_only_brings_nothing_up_to_date(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = path.read_bytes()
     monkeypatch.setattr(schema, "READABLE", len(schema.MIGRATIONS) + 1)

@@ -23,6 +23,7 @@ from taskdeck_store.query.match import matches
 from taskdeck_store.query.parse import parse
 from taskdeck_store.sqlite import triggers
 from taskdeck_store.values import EXTERNAL, REMOVED
+from taskdeck_store.verification import verify
 
 RECURSIVE = """
 import sqlite3, sys
@@ -373,8 +374,9 @@ def test_json_that_python_cannot_hold_is_shown_and_kept(plain: Plain, text: str,
     assert plain.sql("SELECT data FROM tasks") == [[text]]
 
 
-def test_json_too_deep_for_python_is_kept(plain: Plain) -> None:
-    text = "[" * 950 + "]" * 950
+@pytest.mark.parametrize("inner", ["", '"\\ud800"'])
+def test_json_too_deep_for_python_is_kept(plain: Plain, inner: str) -> None:
+    text = "[" * 950 + inner + "]" * 950
     plain.sql("INSERT INTO tasks (id, title, data) VALUES ('t-1', 'x', ?)", values=(text,))
     assert plain.task().id == "t-1"
     done(plain.store, "t-1", Action.START)
@@ -387,6 +389,7 @@ def test_another_programs_columns_and_tables_are_left_alone(plain: Plain) -> Non
     done(plain.store, "t-1", Action.START)
     assert plain.sql("SELECT sprint FROM tasks") == [["seven"]]
     assert plain.task().state is State.IN_PROGRESS
+    assert verify(plain.store).is_sound
 
 
 def test_times_of_the_record_never_run_backwards(plain: Plain) -> None:

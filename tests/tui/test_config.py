@@ -148,3 +148,15 @@ def test_every_key_belongs_to_a_screen_and_has_an_id_of_its_own() -> None:
         assert set(spec.scopes) <= known
         assert spec.keys
         assert spec.tooltip
+
+
+def test_a_file_that_is_nested_too_deeply_is_said() -> None:
+    write("x = " + "[" * 100_000)
+    (problem,) = load_config().problems
+    assert "is not TOML" in problem
+
+
+def test_what_was_remembered_and_is_nested_too_deeply_was_never_remembered() -> None:
+    state_path().parent.mkdir(parents=True, exist_ok=True)
+    state_path().write_bytes(b'{"theme": ' + b"[" * 100_000)
+    assert load_remembered() == Remembered()

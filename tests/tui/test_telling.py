@@ -91,6 +91,7 @@ def test_a_deeply_nested_value_is_told() -> None:
     for _ in range(5_000):
         deep = [deep]
     assert value_told(deep, limit=10) == "[[[[[[[[[…"
+    assert value_told(deep, limit=20_000).startswith("[[[[")
 
 
 def test_moments_are_utc_and_ages_relative() -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from apsw import Connection
 
 _MOST = 20
+_THEIRS = ", theirs TEXT"
 _SCHEMA = "SELECT name, type, sql FROM sqlite_schema WHERE sql IS NOT NULL"
 _UNSTAMPED = """SELECT id FROM tasks
     WHERE created_at IS NULL OR updated_at IS NULL OR state_since IS NULL OR version IS NULL LIMIT ?"""
@@ -35,13 +36,27 @@ def defects(connection: Connection) -> Iterator[Defect]:
 
 
 def _missing_rules(connection: Connection) -> Iterator[Defect]:
+    there = {(name, what): sql for name, what, sql in fetch(connection, _SCHEMA)}
+    for name, what, sql, rest in _expected():
+        found = there.get((name, what))
+        if found is None:
+            yield Defect(f"the {what} {name} is missing")
+        elif found != sql + rest and not (rest and found.startswith(f"{sql},") and found.endswith(rest)):
+            yield Defect(f"the {what} {name} is not the one that Taskdeck makes")
+
+
+def _expected() -> Iterator[tuple[str, str, str, str]]:
+    """Yield what makes each part of a store: its name, its kind and its SQL.
+
+    That of a table is in two parts: between them, ALTER TABLE puts the columns that another program keeps there.
+    """
     import apsw
 
     with closing(apsw.Connection(":memory:")) as made:
         schema.migrate(made)
-        expected = fetch(made, _SCHEMA)
-    there = {(name, what): sql for name, what, sql in fetch(connection, _SCHEMA)}
-    for name, what, sql in expected:
-        found = there.get((name, what))
-        if found != sql:
-            yield Defect(f"the {what} {name} is {'missing' if found is None else 'not the one that Taskdeck makes'}")
+        for name, what, sql in fetch(made, _SCHEMA):
+            place = len(sql)
+            if what == "table":
+                made.execute(f"ALTER TABLE {name} ADD COLUMN {_THEIRS[2:]}")
+                place = str(fetch(made, "SELECT sql FROM sqlite_schema WHERE name = ?", (name,))[0][0]).index(_THEIRS)
+            yield name, what, sql[:place], sql[place:]
