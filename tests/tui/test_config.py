@@ -158,5 +158,5 @@ def test_a_file_that_is_nested_too_deeply_is_said() -> None:
 
 def test_what_was_remembered_and_is_nested_too_deeply_was_never_remembered() -> None:
     state_path().parent.mkdir(parents=True, exist_ok=True)
-    state_path().write_bytes(b'{"theme": ' + b"[" * 100_000)
+    state_path().write_bytes(b'{"other": ' + b"[" * 100_000)
     assert load_remembered() == Remembered()

@@ -360,7 +360,7 @@ def _decoded(texts: list[bytes], numbers: Sequence[int]) -> list[Line]:
     for text, number in zip(texts, numbers, strict=True):
         try:
             line = msgspec.convert(jsontext.decode(text.decode("utf-8", "surrogatepass")), Line)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
+        except (msgspec.MsgspecError, ValueError):
             break
         if not _are_sound([line], [number]):
             break
