@@ -33,6 +33,11 @@ def to_seconds(moment: Time) -> float:
     return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
 
 
+def not_before(moment: Time, last: Time | None) -> Time:
+    """Return a moment, or the last one that was noted where that is later; a text that is no moment counts for none."""
+    return last if last is not None and last > moment and normalised(last) == last else moment
+
+
 def plus(moment: Time, seconds: float) -> Time:
     """Return the moment so many seconds later (or earlier, when negative)."""
     return (datetime.fromisoformat(moment) + timedelta(seconds=seconds)).astimezone(UTC).strftime(_FORMAT)

@@ -13,6 +13,10 @@ from taskdeck_store.values import Json
 if TYPE_CHECKING:
     from json import JSONEncoder
 
+NESTING = 200
+"""How deep lists and objects may lie in each other in what is read. A decoder gives up somewhere below, sooner in a
+deeper call; what is told of a store must not depend on that."""
+
 
 def decode(text: str | bytes) -> Json:
     """Return the value of a JSON text. Lone surrogates and numbers of any length are kept.
@@ -44,6 +48,20 @@ def encode(value: Json) -> str:
 
         return json.dumps(value, allow_nan=False, separators=(",", ":"))
     return text
+
+
+def depth(value: Json) -> int:
+    """Return how deep lists and objects lie in each other; what lies below `NESTING` is not counted."""
+    level, levels = [value], 0
+    while level and levels <= NESTING:
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list | tuple)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        levels += 1
+    return levels
 
 
 @cache

@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from taskdeck_store import clock
+from taskdeck_store.jsontext import NESTING, depth
 from taskdeck_store.values import Action, Json, State, Task, Time
 
 
@@ -295,15 +296,24 @@ def changed(before: Task | None, after: Task) -> dict[str, tuple[Json, Json]]:
 
 def same(one: Json, other: Json) -> bool:
     """Tell whether two JSON values are the same to a reader of JSON: true is not 1, and 1 is not 1.0."""
-    if one is other:
-        return True
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
-    return bool(one == other)
+    left = [(one, other)]
+    while left:
+        one, other = left.pop()
+        if one is other:
+            continue
+        if type(one) is not type(other):
+            return False
+        if isinstance(one, dict):
+            if one.keys() != other.keys():
+                return False
+            left.extend((value, other[key]) for key, value in one.items())
+        elif isinstance(one, list | tuple):
+            if len(one) != len(other):
+                return False
+            left.extend(zip(one, other, strict=True))
+        elif one != other:
+            return False
+    return True
 
 
 def plain(value: Json) -> Json:
@@ -333,6 +343,8 @@ def wrong_field(name: str, value: Json) -> str | None:
         lowest = -WHOLE_LIMIT if name == "priority" else 0
         if not lowest <= value <= WHOLE_LIMIT:
             return f"{name} must lie between {lowest:,} and {WHOLE_LIMIT:,}"
+    if name in ("data", "result") and depth(value) > NESTING // 2:
+        return f"{name} is nested more than {NESTING // 2} levels deep"
     if name == "tags" and not (isinstance(value, list | tuple) and all(type(tag) is str for tag in value)):
         return f"tags must be a list of texts, not {_shown(value)}"
     if name in ("description", "error") and type(value) is not str and not (name == "error" and value is None):

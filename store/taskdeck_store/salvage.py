@@ -320,7 +320,8 @@ def told(salvage: Salvage) -> str:
     if salvage.outdated:
         parts.append(f"{len(salvage.outdated):,} may be older than they were ({_some(salvage.outdated)})")
     if salvage.lost:
-        parts.append(f"{len(salvage.lost):,} tasks are lost ({_some(salvage.lost)})")
+        what = "1 task is" if len(salvage.lost) == 1 else f"{len(salvage.lost):,} tasks are"
+        parts.append(f"{what} lost ({_some(salvage.lost)})")
     if salvage.gaps:
         runs = [f"{first}" if first == last else f"{first}–{last}" for first, last in salvage.gaps]
         parts.append(f"events are lost: {_some(runs)}")

@@ -177,6 +177,34 @@ async def test_a_store_that_is_hostile_in_every_field_is_harmless_on_every_scree
         await stage.press("escape")
 
 
+_MADE_UP = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("DROP TRIGGER events_insert_refused")
+connection.execute(*eval(sys.argv[2]))
+connection.commit()
+"""
+
+
+async def test_events_that_strangers_made_up_are_harmless_on_every_screen(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    create_store(str(path))
+    with closing(open_store(str(path))) as store:
+        fill(store, lambda: "x", lambda: "x")
+    changes = json.dumps({EVIL: [EVIL, {EVIL: EVIL}]})
+    made_up = (
+        "INSERT INTO events (task_id, at, actor, action, from_state, to_state, attempts, note, changes) "
+        "SELECT id, ?1, ?1, ?1, state, state, 0, ?1, ?2 FROM tasks"
+    )
+    words = [sys.executable, "-S", "-c", _MADE_UP, str(path), repr((made_up, (EVIL, changes)))]
+    subprocess.run(words, check=True)
+    async with staged(path, size=(160, 40), actor="ada") as stage:
+        await stage.press("3", "enter", "end")
+        await stage.until(lambda: "e␛[31m" in shown(stage))
+        await stage.press("escape")
+        await tour(stage, EVIL)
+
+
 def fill(store: Any, text: Callable[[], str], value: Callable[[], Json]) -> None:
     """A task in every state, by Taskdeck's own ways."""
     way = (Action.START, Action.SUBMIT, Action.APPROVE)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,20 @@ from moving import done, put
 from writer import TASKS
 
 from conftest import Opener
-from taskdeck_store import Action, Code, Event, Fault, State, Store, StoreError, Task, command, create_store, open_store
+from taskdeck_store import (
+    Action,
+    Code,
+    Event,
+    Fault,
+    State,
+    Store,
+    StoreError,
+    Task,
+    command,
+    create_store,
+    open_store,
+    placing,
+)
 from taskdeck_store.backup import backup, restore
 from taskdeck_store.jsonfile import copying as of_json
 from taskdeck_store.jsonfile.audit import log_path
@@ -123,6 +137,44 @@ def test_a_backup_of_a_store_that_writers_work_on_is_one_commit_of_it(store: Sto
     for number in range(6):
         _, copied = content(beside(path, f"copy-{number}"))
         assert copied == events[: len(copied)]
+
+
+_COMMIT = """
+import sys
+from contextlib import closing
+import apsw
+from taskdeck_store import Action, StoreError, command, open_store
+path, name = sys.argv[1:]
+for way in ("edit", "add"):
+    with closing(open_store(path, patience=0.2)) as store:
+        edits = [command(task.id, Action.EDIT, actor="other", title=name * 300) for task in store.tasks()]
+        try:
+            store.apply(edits if way == "edit" else [command(name, Action.ADD, actor="other", title="x")])
+        except StoreError:
+            pass
+    if path.endswith(".db"):
+        with closing(apsw.Connection(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+"""
+
+
+def test_a_backup_is_one_commit_whatever_is_committed_at_any_of_its_steps(
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        put(store, f"t-{number}", title="long " * 100)
+    made, number = placing.new_file, count(1)
+
+    def new_file(draft: Path) -> int:
+        subprocess.run([sys.executable, "-c", _COMMIT, str(path), f"n-{next(number)}"], check=True)
+        return made(draft)
+
+    monkeypatch.setattr(placing, "new_file", new_file)
+    assert backup(str(path), str(beside(path, "copy"))).problem is None
+    assert next(number) > 1
+    _, copied = content(beside(path, "copy"))
+    assert len(store.events()) > 60
+    assert copied == list(store.events())[: len(copied)]
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from contextlib import closing
@@ -241,6 +242,24 @@ def test_another_log_in_the_same_file_is_noticed_however_long_it_is(path: Path, 
         assert [event.actor for event in store.events()] == ["bob"] * 9
         assert [task.id for task in store.tasks()] == [f"o-{number}" for number in range(9)]
         assert verify(store).is_sound
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_copy_that_went_its_own_way_and_comes_back_does_not_continue_the_feed(
+    path: Path, tmp_path: Path, in_place: bool
+) -> None:
+    copy = tmp_path / "copy" / path.name
+    shutil.copytree(tmp_path, copy.parent)
+    with closing(open_store(str(copy))) as other:
+        for number in range(5):
+            other.apply([command(f"o-{number}", Action.ADD, actor="bob", title="other")])
+    with closing(open_store(str(path))) as store:
+        store.apply([command("t-1", Action.START, actor="me")])
+        cursor = store.changes().cursor
+        for one in (log_path(copy), copy, copy.with_name(f"{copy.name}.taskdeck-lock")):
+            (shutil.copyfile if in_place else os.replace)(one, path.with_name(one.name))
+        assert not store.changes(cursor).complete
+        assert [event.actor for event in store.events()] == ["ann", "ann", *["bob"] * 5]
 
 
 def test_what_was_carried_on_is_seen_though_another_program_wrote_the_file_after_that(path: Path) -> None:

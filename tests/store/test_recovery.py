@@ -14,7 +14,7 @@ from backends import Backend
 from moving import done, put
 
 from conftest import Opener, Turned
-from taskdeck_store import Action, Code, Outcome, State, Store, Task, clock, command, open_store
+from taskdeck_store import Action, Code, Command, Outcome, State, Store, Task, clock, command, open_store
 from taskdeck_store.machine import Refusal, is_overdue, transition
 from taskdeck_store.recovery import overdue, release_overdue
 from taskdeck_store.verification import verify
@@ -71,6 +71,21 @@ def test_what_is_overdue_is_released_as_one_group_with_the_reason(store: Store, 
     assert owned(store, "t-3")[0] is State.IN_PROGRESS
     assert release_overdue(store, actor="ann", now=now()) == ()
     assert verify(store).is_sound
+
+
+def test_what_is_overdue_is_released_in_one_commit(store: Store, now: Turned, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        held(store, now, f"t-{number}")
+    now.turn(60)
+    commits, apply = [], store.apply
+
+    def applied(commands: Sequence[Command], *, whole: bool = False) -> tuple[Outcome, ...]:
+        commits.append(len(commands))
+        return apply(commands, whole=whole)
+
+    monkeypatch.setattr(store, "apply", applied)
+    assert len(release_overdue(store, actor="ann", now=now())) == 3
+    assert commits == [3]
 
 
 def test_a_note_of_the_operator_follows_the_reason(store: Store, now: Turned) -> None:

@@ -24,7 +24,7 @@ from taskdeck_store.contract import Order
 from taskdeck_store.jsonfile.audit import log_path
 from taskdeck_store.remains import Remains, salvaged
 from taskdeck_store.replay import differences
-from taskdeck_store.salvage import open_readable, recover
+from taskdeck_store.salvage import open_readable, recover, told
 from taskdeck_store.sqlite import triggers
 from taskdeck_store.verification import verify
 
@@ -230,6 +230,7 @@ def test_what_lies_in_the_log_of_sqlite_is_saved_too(tmp_path: Path) -> None:
 def test_a_page_of_tasks_is_made_anew_from_the_events(harmed: Path, tmp_path: Path) -> None:
     path = tmp_path / "tasks.db"
     shutil.copy(harmed, path)
+    path.chmod(0o640)
     tasks, _ = all_of(path)
     connection = apsw.Connection(str(path))
     pages = [page for (page,) in connection.execute("SELECT pageno FROM dbstat WHERE name = 'tasks'")]
@@ -243,13 +244,17 @@ def test_a_page_of_tasks_is_made_anew_from_the_events(harmed: Path, tmp_path: Pa
         assert store.damage is not None
         assert "from their events" in store.damage
         assert store.get("gone") is None
+        (outcome,) = store.apply([command("t-01", Action.START, actor="ann")])
+        assert outcome.refusal is not None
+        assert outcome.refusal.code is Code.READ_ONLY
+        assert f"taskdeck recover {path}" in outcome.refusal.message
     report = recover(str(path), str(tmp_path / "new.db"))
     assert report.salvage.is_whole
     assert set(report.salvage.rebuilt) == tasks.keys()
     with closing(open_store(str(tmp_path / "new.db"))) as store:
         assert verify(store).is_sound
         assert verify(store).unsealed == 0
-        assert stat.S_IMODE((tmp_path / "new.db").stat().st_mode) == stat.S_IMODE(path.stat().st_mode)
+        assert stat.S_IMODE((tmp_path / "new.db").stat().st_mode) == 0o640
 
 
 def test_a_task_whose_events_may_be_lost_is_told(harmed: Path, tmp_path: Path) -> None:
@@ -272,6 +277,7 @@ def test_a_task_whose_events_may_be_lost_is_told(harmed: Path, tmp_path: Path) -
     assert "t-07" in found.lost
     assert "t-09" in found.rebuilt
     assert not found.is_whole
+    assert "1 task is lost (t-07)" in told(found)
 
 
 def event(seq: int, action: Action, before: State | None, after: State | None) -> Event:

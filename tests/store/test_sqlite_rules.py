@@ -23,7 +23,7 @@ from taskdeck_store.query.match import matches
 from taskdeck_store.query.parse import parse
 from taskdeck_store.sqlite import triggers
 from taskdeck_store.values import EXTERNAL, REMOVED
-from taskdeck_store.verification import verify
+from taskdeck_store.verification import Verification, verify
 
 RECURSIVE = """
 import sqlite3, sys
@@ -299,7 +299,13 @@ def test_limits_are_inclusive(plain: Plain) -> None:
 )
 def test_the_log_only_grows(plain: Plain, sql: str) -> None:
     done(plain.store, "t-1", Action.ADD, title="x", operation="op")
-    assert plain.refused(sql)
+    assert plain.refused(sql.replace("'t-1', 'x'", "'t-1', '2026-01-31T09:00:00.000000Z'"))
+
+
+@pytest.mark.parametrize("at", ["x", "", "2026-01-31", "2026-01-31T09:00:00Z", "zzzz-01-31T09:00:00.000000Z"])
+def test_an_event_has_a_moment(plain: Plain, at: str) -> None:
+    insert = f"INSERT INTO events (task_id, at, actor, action, attempts) VALUES ('t-1', '{at}', 'x', 'x', 0)"
+    assert "at is a moment in UTC" in plain.refused(insert)
 
 
 def test_an_event_can_be_sealed_once(plain: Plain) -> None:
@@ -374,13 +380,23 @@ def test_json_that_python_cannot_hold_is_shown_and_kept(plain: Plain, text: str,
     assert plain.sql("SELECT data FROM tasks") == [[text]]
 
 
-@pytest.mark.parametrize("inner", ["", '"\\ud800"'])
-def test_json_too_deep_for_python_is_kept(plain: Plain, inner: str) -> None:
-    text = "[" * 950 + inner + "]" * 950
-    plain.sql("INSERT INTO tasks (id, title, data) VALUES ('t-1', 'x', ?)", values=(text,))
-    assert plain.task().id == "t-1"
+@pytest.mark.parametrize("inner", ["", '"\\ud800"', '"a,]b\\"\\\\"', ' { "k" : [ 2 , "x" ] } '])
+@pytest.mark.parametrize("depth", [150, 197, 198, 199, 200, 201, 203, 700, 950])
+def test_json_that_lies_deep_is_kept_and_told_alike_wherever_it_is_asked_for(
+    plain: Plain, depth: int, inner: str
+) -> None:
+    def deeply(levels: int) -> Verification:
+        return deeply(levels - 1) if levels else verify(plain.store)
+
+    text = "[" * depth + inner + "]" * depth
+    plain.sql("INSERT INTO tasks (id, title, data) VALUES ('t-1', 'x', '1')")
+    plain.sql("UPDATE tasks SET data = ?", values=(text,))
+    task = plain.task()
     done(plain.store, "t-1", Action.START)
     assert plain.sql("SELECT data FROM tasks") == [[text]]
+    assert plain.task().data == task.data
+    for found in (deeply(0), deeply(500)):
+        assert (found.broken, found.differing, found.is_sound) == (None, {}, True)
 
 
 def test_another_programs_columns_and_tables_are_left_alone(plain: Plain) -> None:

@@ -87,8 +87,11 @@ def moment(at: Time) -> str:
 
 
 def ago(at: Time, now: Time) -> str:
-    """Return how long before `now` a moment was: ``3m ago``, or ``now``."""
-    seconds = to_seconds(now) - to_seconds(at)
+    """Return how long before `now` a moment was: ``3m ago``, or ``now``; NOTHING for a text that is no moment."""
+    try:
+        seconds = to_seconds(now) - to_seconds(at)
+    except ValueError:
+        return NOTHING
     return "now" if seconds < 1 else f"{span(seconds)} ago"
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from taskdeck_store import jsontext, machine
+from taskdeck_store import clock, jsontext, machine
 from taskdeck_store.audit import BEGINNING, sealed
 from taskdeck_store.contract import Outcome
 from taskdeck_store.jsonfile.adding import End, end_of
 from taskdeck_store.jsonfile.audit import AuditLog, Batch, Commit, Line, event_of
 from taskdeck_store.jsonfile.document import Document, Record, changed, record_of, spliced
-from taskdeck_store.jsonfile.fields import NESTING, Data, depth, task_of
+from taskdeck_store.jsonfile.fields import Data, task_of
 from taskdeck_store.jsonfile.known import Known, fold, is_found
 from taskdeck_store.jsonfile.mapping import mapping_of
 from taskdeck_store.jsonfile.outside import outside_line
@@ -29,7 +29,7 @@ class Draft:
         self.lines: list[Line] = []
         self._picture = picture
         self._log = log
-        self._at = max(at, log.last.at) if log.last is not None else at
+        self._at = clock.not_before(at, log.last.at if log.last is not None else None)
         self._mapping = picture.mapping
         self._escaped = picture.document.raw.isascii()
         self._end: End | None = None
@@ -221,8 +221,6 @@ def _not_held(command: Command) -> str | None:
             jsontext.encode(list(value) if name == "tags" and isinstance(value, tuple) else value)
         except ValueError as error:
             return f"cannot {command.action} {command.task_id}: {name}: {one_line(str(error))}"
-        if depth(value) > NESTING // 2:
-            return f"cannot {command.action} {command.task_id}: {name} is nested more than {NESTING // 2} levels deep"
     return None
 
 

@@ -21,8 +21,9 @@ _REMEMBERED = 10_000
 class Feed:
     """The change feed of one handle.
 
-    A cursor has the name of the feed and how much of what is not on record it told, and the log's identity and how
-    much of that it told. Another handle's cursor holds for the log.
+    A cursor has the name of the feed and how much of what is not on record it told, and the log's identity, how much of
+    that it told and the hash of the last event of it, which a copy of the log that went its own way does not have.
+    Another handle's cursor holds for the log.
     """
 
     def __init__(self) -> None:
@@ -38,12 +39,14 @@ class Feed:
 
     def since(self, cursor: str | None, log: AuditLog, limit: int) -> Changes:
         """Return what came after a cursor; with None, only the cursor of now. Raises OSError and DamagedLog."""
-        now = f"{self._name}:{self._end}:{log.identity}:{log.seq}"
+        now = f"{self._name}:{self._end}:{log.identity}:{log.seq}:{_tip(log.last)}"
         if cursor is None or cursor == now:
             return Changes(cursor=now)
         not_told = Changes(cursor=now, complete=False)
-        name, told, identity, seq = [*cursor.split(":"), "", "", "", ""][:4]
+        name, told, identity, seq, tip = [*cursor.split(":"), "", "", "", "", ""][:5]
         if not (told.isdecimal() and seq.isdecimal()) or int(seq) > log.seq or identity not in ("", log.identity):
+            return not_told
+        if int(seq) and tip != _tip(log.line(int(seq))):
             return not_told
         unrecorded: list[Change] = []
         if name == self._name and 0 <= self._end - int(told) <= len(self._unrecorded):
@@ -57,6 +60,10 @@ class Feed:
             return Changes(cursor=now, changes=(*unrecorded, *recorded))
         begun = unrecorded + _since_it_began(log)
         return Changes(cursor=now, changes=tuple(begun), complete=False) if len(begun) <= limit else not_told
+
+
+def _tip(line: Line | None) -> str:
+    return line.hash[:16] if line is not None and line.hash is not None else ""
 
 
 def _since_it_began(log: AuditLog) -> list[Change]:

@@ -23,9 +23,6 @@ TIMES = ("lease_until", "created_at", "updated_at", "state_since")
 LATEST = ("updated_at", "state_since")
 """The moments that only go forward: who changes a task need not touch them."""
 
-NESTING = 200
-"""How deep lists and objects may lie in each other. A decoder gives up somewhere below, sooner in a deeper call."""
-
 Head: TypeAlias = tuple[str, State, int | None, Time | None]
 """What a task object says of its id, state, priority and state_since; None for what it does not say."""
 
@@ -200,20 +197,6 @@ def _added(keys: Iterable[str], latest: Sequence[Time | None], beside: Mapping[s
         if when is not None and when > (said or ""):
             added[name] = when
     return added
-
-
-def depth(value: Json) -> int:
-    """Return how deep lists and objects lie in each other; what lies below `NESTING` is not counted."""
-    level, levels = [value], 0
-    while level and levels <= NESTING:
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list | tuple)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        levels += 1
-    return levels
 
 
 def moment(value: Json) -> Time | None:

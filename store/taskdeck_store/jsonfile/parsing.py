@@ -16,8 +16,9 @@ from taskdeck_store import jsontext
 from taskdeck_store.contract import Fault
 from taskdeck_store.jsonfile.document import NOTHING, Document, Record, document_of, record_of, spliced
 from taskdeck_store.jsonfile.ends import common_ends
-from taskdeck_store.jsonfile.fields import NESTING, Data, check, depth, heads_of
+from taskdeck_store.jsonfile.fields import Data, check, heads_of
 from taskdeck_store.jsonfile.flaws import Flaw, Wrong, decoded, flaw
+from taskdeck_store.jsontext import NESTING, depth
 
 if TYPE_CHECKING:
     from taskdeck_store.jsonfile.scan import Scanner

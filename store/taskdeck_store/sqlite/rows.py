@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from taskdeck_store import jsontext
 from taskdeck_store.contract import Change, Tally
+from taskdeck_store.sqlite import deep
 from taskdeck_store.values import CARD_PREVIEW, CARD_TITLE, FIELDS, Card, Event, Json, State, Task
 
 if TYPE_CHECKING:
@@ -193,20 +194,38 @@ def damage(message: str) -> Exception:
 
 
 def _changes(text: str) -> dict[str, tuple[Json, Json]]:
-    pairs = {} if text == _NO_CHANGES else _value(text)
+    if deep.is_deep(text, jsontext.NESTING + 2):
+        return _deep_changes(deep.told(text))
+    pairs = {} if text == _NO_CHANGES else _decoded(text)
     if isinstance(pairs, dict) and all(isinstance(pair, list) and len(pair) == 2 for pair in pairs.values()):
         return {name: tuple(pair) for name, pair in pairs.items()}
     # Never left out: what is not told is not in the event's hash, and could be put there unseen.
     return {"changes": (None, text)}
 
 
+def _deep_changes(text: str) -> dict[str, tuple[Json, Json]]:
+    """The changes of which a value is nested too deeply: that value is told as text."""
+    found = dict(deep.pairs(text))
+    spelled = ",".join(f"{key}:[{','.join(pair)}]" for key, pair in found.items())
+    if text != f"{{{spelled}}}" or any(len(pair) != 2 for pair in found.values()):
+        return {"changes": (None, text)}
+    return {str(_decoded(key)): (_value(before), _value(after)) for key, (before, after) in found.items()}
+
+
 def _tags(text: str) -> tuple[str, ...]:
     if text == _NO_TAGS:
         return ()
-    return tuple(tag if isinstance(tag, str) else jsontext.encode(tag) for tag in _value(text))
+    tags = _value(text)
+    every = tags if isinstance(tags, list) else [tags]
+    return tuple(tag if isinstance(tag, str) else jsontext.encode(tag) for tag in every)
 
 
 def _value(text: str) -> Json:
+    """The value of JSON that SQLite took as valid; where it is nested too deeply, its text."""
+    return deep.told(text) if deep.is_deep(text) else _decoded(text)
+
+
+def _decoded(text: str) -> Json:
     """The value of JSON that SQLite took as valid; a number that Python cannot hold (1e999) is given as text."""
     try:
         return jsontext.decode(text)
@@ -216,7 +235,7 @@ def _value(text: str) -> Json:
 
     try:
         return json.loads(text, parse_int=_whole, parse_float=_broken)
-    except (ValueError, RecursionError):
+    except ValueError:
         return text
 
 

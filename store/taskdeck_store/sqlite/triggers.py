@@ -21,9 +21,10 @@ _WHOLES = ("priority", "attempts", "max_attempts")
 _JSON = ("tags", "data", "result")
 _GIVEN = ("version", "created_at", "state_since")
 
+_MOMENT = "[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]Z"
 _LAST = "(SELECT max(seq) FROM events)"
 _NOW = "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')"
-_AT = f"max({_NOW}, coalesce((SELECT at FROM events WHERE seq = {_LAST}), ''))"
+_AT = f"max({_NOW}, coalesce((SELECT at FROM events WHERE seq = {_LAST} AND at GLOB '{_MOMENT}'), ''))"
 _OURS = f"""EXISTS (SELECT 1 FROM events WHERE seq = {_LAST} AND CAST(seq AS TEXT) = NEW.version
     AND task_id = NEW.id AND to_state = NEW.state)"""
 
@@ -131,8 +132,11 @@ def _events_kept() -> Iterator[str]:
         WHEN NOT (OLD.hash IS NULL AND NEW.hash IS NOT NULL AND {same}) BEGIN SELECT {_refuse(kept)}; END"""
     yield f"""
         CREATE TRIGGER events_insert_refused BEFORE INSERT ON events
-        WHEN NEW.seq > 0 OR EXISTS (SELECT 1 FROM events WHERE operation = NEW.operation) BEGIN
-          SELECT {_refuse("an event gets its seq from the database, and its operation must be new")};
+        WHEN NEW.seq > 0 OR EXISTS (SELECT 1 FROM events WHERE operation = NEW.operation)
+          OR NEW.at NOT GLOB '{_MOMENT}' BEGIN
+          SELECT CASE WHEN NEW.at NOT GLOB '{_MOMENT}'
+            THEN {_refuse("at is a moment in UTC, like 2026-01-31T09:00:00.000000Z")}
+            ELSE {_refuse("an event gets its seq from the database, and its operation must be new")} END;
         END"""
     yield f"""
         CREATE TRIGGER events_seq_refused AFTER INSERT ON events WHEN NEW.seq < 1 BEGIN

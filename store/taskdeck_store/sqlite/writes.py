@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from taskdeck_store import jsontext, machine
 from taskdeck_store.audit import BEGINNING, sealed
-from taskdeck_store.clock import Clock
+from taskdeck_store.clock import Clock, not_before
 from taskdeck_store.contract import Outcome
 from taskdeck_store.machine import Code, Command, Refusal, Transition, transition
 from taskdeck_store.sqlite import reads, rows, sealing
@@ -98,7 +98,7 @@ def _outcome(connection: Connection, command: Command, number: int, at: Time) ->
         (event,) = reads.events(connection, None, done_by - 1, 1, False)
         return Outcome(command=command, task=reads.task(connection, event.task_id), event=event, repeated=True)
     # The clock may have been set back: the log's times never run backwards.
-    at = max(at, last_at or at)
+    at = not_before(at, last_at)
     task = rows.task(columns) if columns else None
     if task is not None and command.expect not in (None, task.version) and command.action is not Action.ADD:
         return Outcome(command=command, task=task, refusal=_conflict(connection, task))
@@ -107,8 +107,7 @@ def _outcome(connection: Connection, command: Command, number: int, at: Time) ->
         if isinstance(move, Refusal):
             return Outcome(command=command, task=task, refusal=move)
         return _moved(connection, command, task, move, at, (last_seq or 0, last_hash if last_seq else BEGINNING))
-    except (apsw.ConstraintError, ValueError, RecursionError) as error:
-        # What got so far and fails here is nested too deeply, for Python or for SQLite.
+    except (apsw.ConstraintError, ValueError) as error:
         message = f"cannot {command.action} {command.task_id}: {said(error)}"
         raise Unheld(number, Refusal(code=Code.INVALID, message=message)) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 
 from taskdeck_store.clock import to_seconds
 from taskdeck_store.contract import Change
@@ -24,7 +25,9 @@ class Throughput:
         """Take completions into account; other changes are passed over."""
         for change in changes:
             if change.to_state is State.COMPLETED and change.from_state is not State.COMPLETED:
-                self._times.append(to_seconds(change.at))
+                # What someone put into the log by hand may have no moment.
+                with suppress(ValueError):
+                    self._times.append(to_seconds(change.at))
 
     def counts(self, now: float) -> list[int]:
         """Return the completions of each span up to `now`, in seconds since 1970."""
