@@ -152,7 +152,7 @@ for way in ("edit", "add"):
             store.apply(edits if way == "edit" else [command(name, Action.ADD, actor="other", title="x")])
         except StoreError:
             pass
-    if path.endswith(".db"):
+    if path.endswith(".db") and way == "edit":
         with closing(apsw.Connection(path)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 """
