@@ -1,8 +1,8 @@
 """What a transition through the library costs, as a ratio to the raw commit of the same run. Run by hand.
 
 SQLite's floors are an UPDATE and an INSERT in one WAL commit with synchronous=FULL, in rows of the same contents:
-*same tables* has the columns and indexes that the board's reads need, but no trigger and no check; *bare* has nothing
-but the two primary keys, so nothing could be read from it. JSON's floor writes the same bytes to a new file, fsyncs
+*same tables* has the store's own columns, checks and indexes, but no trigger; *bare* has nothing but the two primary
+keys, so nothing could be read from it. JSON's floor writes the same bytes to a new file, fsyncs
 it, renames it over the old one, and fsyncs the folder.
 """
 
