@@ -73,7 +73,9 @@ def report(title: str, steps: dict[str, Step], moves: list[int], per_round: int,
         for name, step in steps.items():
             counted = list(moves)
             for number in numbers:
-                time.sleep(pause)
+                if pause:
+                    # A sleep of no time at all would hand the processor over, too.
+                    time.sleep(pause)
                 begun = time.perf_counter()
                 step(number, counted[number])
                 taken[name].append(time.perf_counter() - begun)
