@@ -50,6 +50,12 @@ def encode(value: Json) -> str:
     return text
 
 
+def texts(values: Json) -> tuple[str, ...]:
+    """Return the texts of a list; what is no text in it, or no list at all, as JSON."""
+    every = values if isinstance(values, list | tuple) else [values]
+    return tuple(one if isinstance(one, str) else encode(one) for one in every)
+
+
 def depth(value: Json) -> int:
     """Return how deep lists and objects lie in each other; what lies below `NESTING` is not counted."""
     level, levels = [value], 0

@@ -10,7 +10,7 @@ from msgspec import Struct
 from taskdeck_store import machine, replay
 from taskdeck_store.audit import BEGINNING, sealed
 from taskdeck_store.contract import Defect, Store
-from taskdeck_store.values import Event, Json, State, Task
+from taskdeck_store.values import EXTERNAL, Event, Json, State, Task
 
 
 class Broken(Struct, frozen=True):
@@ -47,6 +47,7 @@ class Verification:
         self._store = store
         self._anchors = anchors or {}
         self._seq = 0
+        self._sealed = False
         self._states: dict[str, State] = {}
         self._unread: dict[str, None] = {}
         self._counted = False
@@ -82,8 +83,11 @@ class Verification:
         seal = sealed(self.head, event)
         if event.hash is None:
             self.unsealed += 1
+            if event.actor != EXTERNAL and self._sealed:
+                self._break(event.seq, "it has no hash, though the event before it has one")
         elif event.hash != seal:
             self._break(event.seq, "its hash does not fit what it says and the event before it")
+        self._sealed = event.hash is not None
         self.head = event.hash or seal
         if self._anchors.get(event.seq, self.head) != self.head:
             self._break(event.seq, "the anchor has another hash for it: it, or one before it, was written anew")

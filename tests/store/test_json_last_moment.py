@@ -340,6 +340,49 @@ def test_a_file_of_another_user_keeps_its_owner_or_is_left_alone() -> None:
         assert (path.read_bytes(), path.stat().st_uid) == (kept, 0)
 
 
+def test_a_handle_that_has_been_open_writes_what_a_fresh_one_writes(tmp_path: Path) -> None:
+    """A new task gets its keys in the order of the file, and outside events come in it, whatever was seen before."""
+    one = {"id": "a", "title": "t", "state": "pending", "priority": 1}
+    two = {"id": "b", "title": "t", "state": "pending", "description": "q"}
+    three = {"id": "c", "title": "t", "state": "pending"}
+    path, copy = tmp_path / "tasks.json", tmp_path / "copy.json"
+    path.write_text(json.dumps([one, three]))
+    with closing(open_store(str(path))) as store:
+        store.counts()
+        path.write_text(json.dumps([two, one, three]))
+        store.counts()
+        shutil.copy(path, copy)
+        with closing(open_store(str(copy))) as fresh:
+            for handle in (store, fresh):
+                handle.apply([command("n", Action.ADD, actor="me", title="n", priority=2, description="d")])
+            assert path.read_bytes() == copy.read_bytes()
+            assert [event.task_id for event in store.events()] == ["b", "a", "c", "n"]
+            assert [event.task_id for event in fresh.events()] == ["b", "a", "c", "n"]
+
+
+def test_a_file_whose_tasks_say_their_state_under_two_keys_takes_another(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    path.write_text('[{"id": "a", "title": "t", "state": "review"}, {"id": "b", "title": "t", "status": "pending"}]')
+    with closing(open_store(str(path))) as store:
+        (outcome,) = store.apply([command("n", Action.ADD, actor="me", title="n")])
+        assert outcome.refusal is None
+        assert verify(store).is_sound
+    assert json.loads(path.read_bytes())[2]["status"] == "pending"
+
+
+@pytest.mark.parametrize("name", ["state_since", "updated_at", "created_at", "lease_until"])
+def test_a_moment_that_an_outside_program_made_none_is_on_record(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "tasks.json"
+    path.write_text(f'[{{"id": "a", "title": "t", "state": "pending", "{name}": "2026-01-31T09:05:00Z"}}]')
+    with closing(open_store(str(path))) as store:
+        store.apply([command("b", Action.ADD, actor="me", title="b")])
+        path.write_text(path.read_text().replace("2026-01-31T09:05:00Z", "soon"))
+        store.apply([command("b", Action.START, actor="me")])
+        assert verify(store).is_sound
+        store.apply([command("a", Action.START, actor="me")])
+        assert verify(store).is_sound
+
+
 def test_an_own_key_that_was_changed_and_put_into_the_log_unseen_is_told(path: Path) -> None:
     """The digest of the task in the file is no part of an event's hash."""
     tasks = json.loads(path.read_bytes())

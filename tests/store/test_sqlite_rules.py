@@ -7,11 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import apsw
 import pytest
 from backends import Refused, Sqlite
 from moving import WAY, done, put
@@ -302,10 +304,79 @@ def test_the_log_only_grows(plain: Plain, sql: str) -> None:
     assert plain.refused(sql.replace("'t-1', 'x'", "'t-1', '2026-01-31T09:00:00.000000Z'"))
 
 
-@pytest.mark.parametrize("at", ["x", "", "2026-01-31", "2026-01-31T09:00:00Z", "zzzz-01-31T09:00:00.000000Z"])
+@pytest.mark.parametrize(
+    "at",
+    [
+        *("'x'", "''", "'2026-01-31'", "'2026-01-31T09:00:00Z'", "'zzzz-01-31T09:00:00.000000Z'"),
+        "'9026-19-39T29:59:59.000000Z'",
+        "'2026-01-31T09:00:00.000000Z' || char(0) || 'x'",
+    ],
+)
 def test_an_event_has_a_moment(plain: Plain, at: str) -> None:
-    insert = f"INSERT INTO events (task_id, at, actor, action, attempts) VALUES ('t-1', '{at}', 'x', 'x', 0)"
+    insert = f"INSERT INTO events (task_id, at, actor, action, attempts) VALUES ('t-1', {at}, 'x', 'x', 0)"
     assert "at is a moment in UTC" in plain.refused(insert)
+
+
+DEEP = "'" + "[" * 999 + "]" * 999 + "'"
+"""What a task can hold, and an event, in which it lies deeper, cannot."""
+
+
+@pytest.mark.parametrize("way", ["", "OR IGNORE", "OR FAIL", "OR REPLACE", "OR ROLLBACK"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"UPDATE {{way}} tasks SET data = {DEEP} WHERE id = 't-1'",
+        f"INSERT {{way}} INTO tasks (id, title, data) VALUES ('t-9', 'x', {DEEP})",
+        "UPDATE {way} tasks SET state = 'pending' WHERE id = 't-2'",
+    ],
+    ids=["an event that cannot be", "a task whose event cannot be", "a task that cannot be"],
+)
+def test_what_cannot_be_put_on_record_is_not_done(plain: Plain, way: str, sql: str) -> None:
+    """Whatever the statement says of conflicts: that would hold for what the triggers do as well."""
+    for task_id in ("t-1", "t-2"):
+        put(plain.store, task_id, State.IN_PROGRESS)
+    plain.sql("UPDATE tasks SET attempts = 1000000000 WHERE id = 't-2'")
+    before = plain.store.tasks(), plain.store.events()
+    # In the program that has it: the SQLite that Python brings may take JSON that lies deeper.
+    with closing(apsw.Connection(str(plain.path))) as connection, suppress(apsw.ConstraintError):
+        connection.execute(sql.format(way=way))
+    assert (plain.store.tasks(), plain.store.events()) == before
+    assert verify(plain.store).is_sound
+
+
+def test_an_upsert_moves_a_task_that_is_there(plain: Plain) -> None:
+    put(plain.store, "t-1")
+    added = "INSERT INTO tasks (id, title, state) VALUES ('t-1', 'new', ?)"
+    upsert = f"{added} ON CONFLICT (id) DO UPDATE SET (title, state) = (excluded.title, excluded.state)"
+    plain.sql(upsert, values=("in_progress",))
+    assert (plain.task().title, plain.task().state) == ("new", State.IN_PROGRESS)
+    assert plain.last().action == Action.START
+    assert "state is one of the five" in plain.refused(upsert.replace("?", "'nowhere'"))
+    assert "begins in pending" in plain.refused("INSERT INTO tasks (id, title, state) VALUES ('t-2', 'x', 'review')")
+    assert verify(plain.store).is_sound
+
+
+def test_a_task_is_not_replaced_under_the_version_that_it_has(plain: Plain) -> None:
+    put(plain.store, "t-1")
+    for state in ("pending", "in_progress"):
+        forged = f"REPLACE INTO tasks (id, title, state, version) VALUES ('t-1', 'forged', '{state}', '1')"
+        assert plain.refused(forged)
+    assert plain.task().title == "task t-1"
+
+
+@pytest.mark.parametrize("tags", ["[1]", "[null]", "[1.50]", '[{"a":1}]', '[["x"]]', "[" * 300 + "]" * 300])
+def test_tags_that_are_no_texts_are_told_alike(plain: Plain, tags: str) -> None:
+    put(plain.store, "t-1")
+    plain.sql("UPDATE tasks SET tags = ?", values=(tags,))
+    assert all(isinstance(tag, str) for tag in plain.task().tags)
+    assert verify(plain.store).is_sound
+
+
+def test_updated_at_is_free(plain: Plain) -> None:
+    put(plain.store, "t-1")
+    for moment in ("NULL", "'x'"):
+        plain.sql(f"UPDATE tasks SET updated_at = {moment}")
+        assert verify(plain.store).is_sound
 
 
 def test_an_event_can_be_sealed_once(plain: Plain) -> None:

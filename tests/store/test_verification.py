@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+import threading
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +16,7 @@ import apsw
 import pytest
 from backends import Backend, Sqlite
 from moving import done, put
+from writer import TASKS
 
 from conftest import Opener
 from taskdeck_store import Action, Event, Fault, State, Store, StoreError, create_store, open_store
@@ -21,6 +25,8 @@ from taskdeck_store.jsonfile.audit import log_path
 from taskdeck_store.sqlite import triggers
 from taskdeck_store.values import EXTERNAL
 from taskdeck_store.verification import Verification, verify
+
+WRITER = Path(__file__).with_name("writer.py")
 
 
 def independent(previous: str, event: Event) -> str:
@@ -149,6 +155,37 @@ def test_a_changed_or_missing_event_breaks_the_chain_where_it_is(
     assert found.broken.seq == seq
     assert said in found.broken.reason
     store.close()
+
+
+@pytest.mark.parametrize("actor", ["ann", "eve"])
+def test_an_event_without_a_hash_after_one_that_has_one_is_told(tmp_path: Path, actor: str) -> None:
+    path = tmp_path / "tasks.json"
+    create_store(str(path))
+    worked_on(path).close()
+    log = log_path(path)
+    *lines, last = log.read_text().splitlines()
+    last = re.sub('"hash":"[0-9a-f]+"', '"hash":null', last).replace('"actor":"ann"', f'"actor":"{actor}"')
+    log.write_text("\n".join([*lines, last, ""]))
+    with closing(open_store(str(path), read_only=True)) as store:
+        found = verify(store)
+    assert found.broken is not None
+    assert found.broken.seq == len(lines) + 1
+    assert "has no hash" in found.broken.reason
+
+
+def test_a_store_is_sound_beside_a_busy_writer(store: Store, path: Path) -> None:
+    for number in range(TASKS):
+        put(store, f"t-{number}")
+    program = [sys.executable, str(WRITER), str(path), "busy", "0"]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        threading.Thread(target=writer.stdout.read, daemon=True).start()
+        for _ in range(60):
+            with closing(open_store(str(path), read_only=True)) as onlooker:
+                found = verify(onlooker)
+                assert (found.broken, found.differing, found.defects) == (None, {}, ())
+        writer.kill()
 
 
 def test_an_event_that_was_never_written_breaks_the_chain(forged: Forged) -> None:

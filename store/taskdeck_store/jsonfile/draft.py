@@ -45,7 +45,7 @@ class Draft:
         picture = self._picture
         unrecorded = picture.drifted if picture.known else picture.records.keys()
         gone = sorted(task_id for task_id in unrecorded if task_id not in picture.records)
-        found = (task_id for task_id in picture.records if task_id in unrecorded) if unrecorded else ()
+        found = (record.id for record in picture.document.records if record.id in unrecorded) if unrecorded else ()
         for task_id in (*gone, *found):
             known, record = picture.known.get(task_id), picture.records.get(task_id)
             line = self._sealed(outside_line(self._next, self._at, task_id, known, record, picture.mapping))

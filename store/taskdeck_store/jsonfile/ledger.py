@@ -39,7 +39,8 @@ from taskdeck_store.placing import holds
 from taskdeck_store.printable import one_line
 from taskdeck_store.remedies import remedy
 
-_ROUNDS = 8
+_ROUNDS = 200
+"""So often a look is begun anew while others commit all the time."""
 _TRIES = 100
 _RACY = 2_000_000_000
 """Nanoseconds within which two writes may leave the same times on a file: the coarsest file systems count by 2 s."""

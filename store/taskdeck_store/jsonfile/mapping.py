@@ -71,7 +71,7 @@ class Mapping(Struct, frozen=True):
             if name is None:
                 if key in self.common:
                     data[key] = _empty(like[key])
-            elif key in self.common or getattr(task, name) != getattr(_PLAIN, name):
+            elif key in self.common or name == "state" or getattr(task, name) != getattr(_PLAIN, name):
                 data[key] = _value(name, getattr(task, name), like)
         return data
 

@@ -84,7 +84,7 @@ def _is_change(name: str, old: Json, new: Json) -> bool:
         return new is not None and new != _meant(name, None)
     before, after = _meant(name, old), _meant(name, new)
     if name in LATEST and before is not None:
-        return after is not None and after > before
+        return after > before if after is not None else new is not None
     return not machine.same(before, after)
 
 

@@ -74,7 +74,7 @@ class Picture:
         mapping, records = self.mapping, self.records
         if document is not self.document:
             if document.records:
-                mapping = mapping_of(document.shapes)
+                mapping = mapping_of(_shapes(document))
             records = document.by_id
             touched |= _other(self.document, document)
             if mapping.title != self.mapping.title:
@@ -152,6 +152,16 @@ class Picture:
         seq = known.seq if known is not None else 0
         drift = f"+{self.records[task_id].digest}" if not self.known or task_id in self.drifted else ""
         return f"{seq}{drift}" + (f"~{lost}" if lost else "")
+
+
+def _shapes(document: Document) -> Iterator[tuple[str, ...]]:
+    """Yield which keys tasks have, in the order of the file, until all that there are were there."""
+    left = set(document.shapes)
+    for record in document.records:
+        if not left:
+            return
+        left.discard(record.keys)
+        yield record.keys
 
 
 def _other(before: Document, after: Document) -> set[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from taskdeck_store.contract import Defect
-from taskdeck_store.jsonfile.audit import log_path
+from taskdeck_store.jsonfile.audit import log_path, mark
 from taskdeck_store.jsonfile.ledger import Ledger
 from taskdeck_store.printable import one_line
 
@@ -16,7 +16,7 @@ _MOST = 20
 def defects(ledger: Ledger) -> Iterator[Defect]:
     """Yield what is wrong, as of the last look; of many defects of one kind, the first."""
     name, log = log_path(ledger.path).name, ledger.log
-    if not ledger.lock.is_held_elsewhere():
+    if not _is_at_work(ledger):
         heals = "; whoever next opens the store to write to it "
         if log.pending is not None:
             count = len(log.pending)
@@ -30,3 +30,10 @@ def defects(ledger: Ledger) -> Iterator[Defect]:
     for number in islice(log.altered(), _MOST):
         why = "it has what no hash covers, or was written anew"
         yield Defect(one_line(f"{name} line {number} is not as Taskdeck writes it: {why}"))
+
+
+def _is_at_work(ledger: Ledger) -> bool:
+    """Tell whether a writer is at work, or was at the time of the last look."""
+    pending = ledger.log.pending
+    was = pending is not None and (ledger.log.grown() or ledger.lock.serial() == mark(pending))
+    return was or ledger.lock.is_held_elsewhere()

@@ -215,9 +215,7 @@ def _deep_changes(text: str) -> dict[str, tuple[Json, Json]]:
 def _tags(text: str) -> tuple[str, ...]:
     if text == _NO_TAGS:
         return ()
-    tags = _value(text)
-    every = tags if isinstance(tags, list) else [tags]
-    return tuple(tag if isinstance(tag, str) else jsontext.encode(tag) for tag in every)
+    return jsontext.texts(_value(text))
 
 
 def _value(text: str) -> Json:

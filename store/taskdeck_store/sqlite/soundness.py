@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from apsw import Connection
 
 _MOST = 20
+_OURS = ("tasks", "events", "identity")
 _THEIRS = ", theirs TEXT"
 _SCHEMA = "SELECT name, type, sql FROM sqlite_schema WHERE sql IS NOT NULL"
 _UNSTAMPED = """SELECT id FROM tasks
-    WHERE created_at IS NULL OR updated_at IS NULL OR state_since IS NULL OR version IS NULL LIMIT ?"""
+    WHERE created_at IS NULL OR state_since IS NULL OR version IS NULL LIMIT ?"""
+_DOUBLED = """SELECT seq FROM events WHERE json_valid(changes) AND
+    (SELECT count(*) - count(DISTINCT key) FROM json_each(changes)) LIMIT ?"""
 
 
 def defects(connection: Connection) -> Iterator[Defect]:
@@ -26,18 +29,29 @@ def defects(connection: Connection) -> Iterator[Defect]:
 
     Pages and indexes are checked by SQLite (https://www.sqlite.org/pragma.html#pragma_integrity_check).
     """
-    for (found,) in fetch(connection, f"PRAGMA integrity_check({_MOST})"):
-        if found != "ok":
-            yield Defect(one_line(f"SQLite finds: {found}"))
-    if schema.layout(connection) == len(schema.MIGRATIONS):
-        yield from _missing_rules(connection)
+    for found in _damage(connection):
+        yield Defect(one_line(f"SQLite finds: {found}"))
+    yield from _missing_rules(connection)
+    for (seq,) in fetch(connection, _DOUBLED, (_MOST,)):
+        yield Defect(f"event {seq} tells twice, and so perhaps otherwise, what a field was")
     for (task_id,) in fetch(connection, _UNSTAMPED, (_MOST,)):
         yield Defect(one_line(f"task {task_id} lacks its version or one of its times, which the file's rules give it"))
 
 
+def _damage(connection: Connection) -> Iterator[str]:
+    import apsw
+
+    try:
+        found = fetch(connection, f"PRAGMA integrity_check({_MOST})")
+    except apsw.SQLError:
+        # A table or index of another program needs a function or an order that only that program has.
+        found = [row for table in _OURS for row in fetch(connection, f"PRAGMA integrity_check({table})")]
+    yield from (str(message) for (message,) in found if message != "ok")
+
+
 def _missing_rules(connection: Connection) -> Iterator[Defect]:
     there = {(name, what): sql for name, what, sql in fetch(connection, _SCHEMA)}
-    for name, what, sql, rest in _expected():
+    for name, what, sql, rest in _expected(schema.layout(connection)):
         found = there.get((name, what))
         if found is None:
             yield Defect(f"the {what} {name} is missing")
@@ -45,15 +59,18 @@ def _missing_rules(connection: Connection) -> Iterator[Defect]:
             yield Defect(f"the {what} {name} is not the one that Taskdeck makes")
 
 
-def _expected() -> Iterator[tuple[str, str, str, str]]:
-    """Yield what makes each part of a store: its name, its kind and its SQL.
+def _expected(layout: int) -> Iterator[tuple[str, str, str, str]]:
+    """Yield what makes each part of a store of a layout: its name, its kind and its SQL; rules for the newest alone.
 
     That of a table is in two parts: between them, ALTER TABLE puts the columns that another program keeps there.
     """
     import apsw
 
     with closing(apsw.Connection(":memory:")) as made:
-        schema.migrate(made)
+        if layout == len(schema.MIGRATIONS):
+            schema.migrate(made)
+        for migration in schema.MIGRATIONS[:layout] if layout < len(schema.MIGRATIONS) else ():
+            made.execute(migration)
         for name, what, sql in fetch(made, _SCHEMA):
             place = len(sql)
             if what == "table":

@@ -25,6 +25,11 @@ _MOMENT = "[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5]
 _LAST = "(SELECT max(seq) FROM events)"
 _NOW = "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')"
 _AT = f"max({_NOW}, coalesce((SELECT at FROM events WHERE seq = {_LAST} AND at GLOB '{_MOMENT}'), ''))"
+_NO_MOMENT = f"""NEW.hash IS NULL AND (NEW.at NOT GLOB '{_MOMENT}' OR length(CAST(NEW.at AS BLOB)) <> 27
+    OR strftime('%Y-%m-%dT%H:%M:%S', NEW.at) IS NOT substr(NEW.at, 1, 19))"""
+_UNRECORDED = "this cannot be put on record as it is, and what is on no record is not done"
+"""OR IGNORE and the like hold for what a trigger does as well: what they skip there must not be missed."""
+_DEEP = "its JSON lies too deep in itself to be put on record"
 _OURS = f"""EXISTS (SELECT 1 FROM events WHERE seq = {_LAST} AND CAST(seq AS TEXT) = NEW.version
     AND task_id = NEW.id AND to_state = NEW.state)"""
 
@@ -33,6 +38,7 @@ def ddl() -> Iterator[str]:
     """Yield the CREATE TRIGGER statements."""
     yield _insert_refused()
     yield _update_refused()
+    yield _deep_refused()
     yield _inserted_outside()
     yield _updated_outside()
     yield _deleted_outside()
@@ -42,13 +48,16 @@ def ddl() -> Iterator[str]:
 def _insert_refused() -> str:
     begins = f"a task begins in {machine.said(State.PENDING)}; add it there, then move it"
     forged = "leave version out: the database gives a task its version"
+    exists = "EXISTS (SELECT 1 FROM tasks WHERE id = NEW.id)"
     return f"""
         CREATE TRIGGER tasks_insert_refused BEFORE INSERT ON tasks
-        WHEN NEW.state <> {_text(State.PENDING)} OR NEW.version <> '' AND NOT {_OURS} BEGIN
+        WHEN NEW.state <> {_text(State.PENDING)} AND NOT {exists}
+          OR NEW.version <> '' AND ({exists} OR NOT {_OURS}) OR {_too_deep()} BEGIN
           SELECT CASE
+            WHEN {_too_deep()} THEN {_refuse(_DEEP)}
             WHEN {_unknown()} THEN {_refuse(_no_such_state())}
-            WHEN NEW.state <> {_text(State.PENDING)} THEN {_refuse(begins)}
-            ELSE {_refuse(forged)} END;
+            WHEN NEW.version <> '' THEN {_refuse(forged)}
+            ELSE {_refuse(begins)} END;
         END"""
 
 
@@ -64,13 +73,22 @@ def _update_refused() -> str:
         for before, after in product(State, State)
         if machine.action_between(before, after) is None
     ]
+    worn_out = f"(OLD.attempts >= {machine.WHOLE_LIMIT} AND NEW.attempts = OLD.attempts AND {_again()})"
     return f"""
         CREATE TRIGGER tasks_update_refused BEFORE UPDATE OF id, state ON tasks
-        WHEN NEW.id IS NOT OLD.id OR NOT ({" OR ".join(legal)}) BEGIN
+        WHEN NEW.id IS NOT OLD.id OR NOT ({" OR ".join(legal)}) OR {worn_out} BEGIN
           SELECT CASE
+            WHEN {worn_out} THEN {_refuse("attempts cannot be counted any further; set it as well")}
             WHEN NEW.id IS NOT OLD.id THEN {_refuse("a task keeps its id; add a new task instead")}
             WHEN {_unknown()} THEN {_refuse(_no_such_state())}
             {" ".join(illegal)} END;
+        END"""
+
+
+def _deep_refused() -> str:
+    return f"""
+        CREATE TRIGGER tasks_deep_refused BEFORE UPDATE OF {", ".join(_JSON)} ON tasks WHEN {_too_deep()} BEGIN
+          SELECT {_refuse(_DEEP)};
         END"""
 
 
@@ -83,6 +101,8 @@ def _inserted_outside() -> str:
           {_event(_text(Action.ADD), "NEW", "NULL", "NEW.state", "NEW.attempts", _whole_row("NEW", added=True))};
           UPDATE tasks SET ({", ".join(_GIVEN)}, updated_at) =
             (SELECT CAST(seq AS TEXT), at, at, at FROM events WHERE seq = {_LAST}) WHERE id = NEW.id;
+          SELECT {_refuse(_UNRECORDED)} WHERE NOT EXISTS (SELECT 1 FROM events e, tasks t WHERE e.seq = {_LAST}
+            AND e.task_id = NEW.id AND e.from_state IS NULL AND t.id = NEW.id AND t.version = CAST(e.seq AS TEXT));
         END"""
 
 
@@ -111,6 +131,9 @@ def _updated_outside() -> str:
             (SELECT CAST(seq AS TEXT), at, CASE WHEN NEW.state = OLD.state THEN OLD.state_since ELSE at END,
               OLD.created_at FROM events WHERE seq = {_LAST})
           WHERE id = NEW.id;
+          SELECT {_refuse(_UNRECORDED)} WHERE NOT EXISTS (SELECT 1 FROM events e, tasks t WHERE e.seq = {_LAST}
+            AND e.task_id = NEW.id AND t.id = NEW.id AND t.version = CAST(e.seq AS TEXT)
+            AND t.version IS NOT OLD.version);
         END"""
 
 
@@ -118,6 +141,8 @@ def _deleted_outside() -> str:
     return f"""
         CREATE TRIGGER tasks_deleted_outside AFTER DELETE ON tasks BEGIN
           {_event(_text(REMOVED), "OLD", "OLD.state", "NULL", "OLD.attempts", _whole_row("OLD", added=False))};
+          SELECT {_refuse(_UNRECORDED)} WHERE NOT EXISTS (SELECT 1 FROM events WHERE seq = {_LAST}
+            AND task_id = OLD.id AND to_state IS NULL);
         END"""
 
 
@@ -133,8 +158,8 @@ def _events_kept() -> Iterator[str]:
     yield f"""
         CREATE TRIGGER events_insert_refused BEFORE INSERT ON events
         WHEN NEW.seq > 0 OR EXISTS (SELECT 1 FROM events WHERE operation = NEW.operation)
-          OR NEW.at NOT GLOB '{_MOMENT}' BEGIN
-          SELECT CASE WHEN NEW.at NOT GLOB '{_MOMENT}'
+          OR {_NO_MOMENT} BEGIN
+          SELECT CASE WHEN {_NO_MOMENT}
             THEN {_refuse("at is a moment in UTC, like 2026-01-31T09:00:00.000000Z")}
             ELSE {_refuse("an event gets its seq from the database, and its operation must be new")} END;
         END"""
@@ -178,6 +203,11 @@ def _again() -> str:
         if (action := machine.action_between(before, after)) is not None and machine.RULES[action].again
     )
     return f"({pairs})"
+
+
+def _too_deep() -> str:
+    """The event of a change holds its values two levels deeper, which SQLite must be able to read as well."""
+    return " OR ".join(f"(json_valid(NEW.{name}) AND NOT json_valid('[[' || NEW.{name} || ']]'))" for name in _JSON)
 
 
 def _unknown() -> str:
