@@ -168,6 +168,36 @@ def test_where_what_slipped_in_cannot_be_put_back_at_once_the_next_puts_it_back(
     assert started(path, "t-2").refusal is None
 
 
+@pytest.mark.parametrize("in_place", [True, False])
+def test_what_is_written_while_what_slipped_in_is_put_back_is_not_lost(
+    path: Path, monkeypatch: pytest.MonkeyPatch, in_place: bool
+) -> None:
+    """By a program that goes on from what it wrote itself, again and again."""
+    exchange = replace._exchange()
+    if exchange is None:
+        pytest.skip("this system cannot exchange two names")
+    tasks, calls = json.loads(path.read_bytes()), 0
+
+    def swapping(one: bytes, other: bytes) -> int:
+        nonlocal calls
+        calls += 1
+        if calls <= 2:
+            tasks[1]["title"] = f"theirs {calls}"
+            place = path if in_place and calls > 1 else path.with_name("theirs")
+            place.write_text(json.dumps(tasks, indent=2))
+            if place != path:
+                place.rename(path)
+        return exchange(one, other)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(replace, "_exchange", lambda: swapping)
+        assert started(path).refusal is None
+    found = {task["id"]: task for task in json.loads(path.read_bytes())}
+    assert (found["t-1"]["state"], found["t-2"]["title"]) == ("in_progress", "theirs 2")
+    with closing(open_store(str(path))) as store:
+        assert verify(store).is_sound
+
+
 @LINUX
 def test_a_refused_commit_is_out_of_the_log_for_good_before_it_is_refused(
     path: Path, monkeypatch: pytest.MonkeyPatch

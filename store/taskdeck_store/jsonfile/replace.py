@@ -23,6 +23,7 @@ from taskdeck_store.placing import holds, new_file, sync, sync_folder, write_all
 Signature: TypeAlias = tuple[int, int, int, int, int]
 """What tells two states of a file apart without reading it: device, inode, size, times of content and of inode."""
 
+_TRIES = 1_000
 _EXCHANGE = 2
 _HERE = -100
 
@@ -64,6 +65,7 @@ class Replacement:
         self._new.replace(self._old)
         if _kept(self._path) != found:
             return False
+        ours = _kept(self._old)
         if not _exchanged(self._old, self._path):
             self._old.replace(self._path)
             sync_folder(self._path)
@@ -77,8 +79,20 @@ class Replacement:
             return not self._holds_theirs
         finally:
             if self._holds_theirs:
-                _exchanged(self._old, self._path)
+                self._give_back(ours)
                 self._holds_theirs = False
+
+    def _give_back(self, placed: tuple[int, ...]) -> None:
+        """Put what came out back in its place. What another program put there meanwhile is newer, and goes over it.
+
+        `placed` is what we put there ourselves: only when that comes out has nobody written in between.
+        """
+        for _ in range(_TRIES):
+            given = _kept(self._old)
+            _exchanged(self._old, self._path)
+            if _kept(self._old) == placed:
+                return
+            placed = given
 
     def discard(self) -> list[str]:
         """Remove what was written and not put in place, and what was replaced; return the names of these files.
