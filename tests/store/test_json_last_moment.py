@@ -198,6 +198,28 @@ def test_what_is_written_while_what_slipped_in_is_put_back_is_not_lost(
         assert verify(store).is_sound
 
 
+def test_what_is_written_again_and_again_is_kept_though_it_cannot_be_given_back(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange = replace._exchange()
+    if exchange is None:
+        pytest.skip("this system cannot exchange two names")
+
+    def swapping(one: bytes, other: bytes) -> int:
+        rewritten(path, title="theirs")
+        return exchange(one, other)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(replace, "_exchange", lambda: swapping)
+        patched.setattr(replace, "_TRIES", 5)
+        with pytest.raises(StoreError, match="rewrites it again and again"):
+            started(path)
+    assert path.with_name(".tasks.json.taskdeck-old").exists()
+    with closing(open_store(str(path))) as store:
+        assert {task.title for task in store.tasks()} == {"T 1", "theirs"}
+        assert verify(store).is_sound
+
+
 @LINUX
 def test_a_refused_commit_is_out_of_the_log_for_good_before_it_is_refused(
     path: Path, monkeypatch: pytest.MonkeyPatch

@@ -93,6 +93,7 @@ class Replacement:
             if _kept(self._old) == placed:
                 return
             placed = given
+        raise OSError(errno.EBUSY, "another program rewrites it again and again", str(self._path))
 
     def discard(self) -> list[str]:
         """Remove what was written and not put in place, and what was replaced; return the names of these files.
