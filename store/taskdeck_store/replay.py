@@ -5,13 +5,10 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from taskdeck_store import clock, jsontext, machine
-from taskdeck_store.values import FIELDS, Event, Json, Task
+from taskdeck_store.values import FIELDS, LATEST, TIMES, Event, Json, Task
 
-_TIMES = ("lease_until", "created_at", "updated_at", "state_since")
 _UNRECORDED = ("id", "lease_until", "updated_at")
 """What two tellings of a task may differ in: a heartbeat renews the lease, and writes no event."""
-_FORWARD = frozenset(("updated_at", "state_since"))
-"""Moments that a task file may leave behind, or fill with what is none; the log has its own."""
 _STAMPS = ("created_at", "state_since")
 """Moments that a store need not keep."""
 
@@ -27,11 +24,11 @@ def after(task: Task | None, event: Event) -> Task | None:
         fields["state_since"] = event.at
     extra: dict[str, Json] = {}
     for name, (_, value) in event.changes.items():
-        moment = clock.normalised(value) if name in _TIMES and isinstance(value, str) else None
-        if name not in FIELDS or (name in _TIMES and moment is None and value is not None):
+        moment = clock.normalised(value) if name in TIMES and isinstance(value, str) else None
+        if name not in FIELDS or (name in TIMES and moment is None and value is not None):
             extra[name] = value
         elif value is not None or name in _NULLABLE:
-            fields[name] = moment if name in _TIMES else jsontext.texts(value) if name == "tags" else value
+            fields[name] = moment if name in TIMES else jsontext.texts(value) if name == "tags" else value
         else:
             fields[name] = getattr(_BARE, name)
     fields |= {"state": event.to_state, "attempts": event.attempts, "version": str(event.seq)}
@@ -56,7 +53,8 @@ def differences(stored: Task | None, replayed: Task | None) -> dict[str, tuple[J
         unkept = name in _UNRECORDED or (name in _STAMPS and one is None)
         if not unkept and not machine.same(one, other) and not (name == "title" and not other.strip()):
             found[name] = (machine.plain(one), machine.plain(other))
-    for name in (stored.extra.keys() | replayed.extra.keys()) - _FORWARD:
+    # A task file may leave these behind, or fill them with what is no moment; the log has its own.
+    for name in (stored.extra.keys() | replayed.extra.keys()).difference(LATEST):
         one, other = stored.extra.get(name), replayed.extra.get(name)
         if not machine.same(one, other) and not (one in _EMPTY and other in _EMPTY):
             found[name] = (one, other)

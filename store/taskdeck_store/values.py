@@ -77,6 +77,12 @@ class Task(Struct, frozen=True, kw_only=True):
 FIELDS = tuple(name for name in Task.__struct_fields__ if name not in ("version", "extra"))
 """The fields of a task that every store keeps, in their order."""
 
+TIMES = ("lease_until", "created_at", "updated_at", "state_since")
+"""The fields that hold a moment."""
+
+LATEST = ("updated_at", "state_since")
+"""The moments that only go forward: who changes a task need not touch them."""
+
 
 class Card(Struct, frozen=True, kw_only=True):
     """What a board shows of a task: bounded in size whatever the task holds.

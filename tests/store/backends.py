@@ -107,6 +107,13 @@ for line in sys.stdin:
         rows: list[list[Any]] = answer["rows"]
         return rows
 
+    def forge(self, path: Path, statement: str, *values: Any) -> None:
+        """Run a statement past all rules of the file, as one can who has it in his hands; the rules are back then."""
+        rules = self.sql(path, ("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'", []))[0]
+        drops = [(f"DROP TRIGGER {name}", []) for name, _ in rules]
+        makes = [(rule, []) for _, rule in rules]
+        self.sql(path, *drops, (statement, list(values)), *makes)
+
     def close(self) -> None:
         if self._process is not None:
             self._process.communicate()

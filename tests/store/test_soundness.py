@@ -132,11 +132,8 @@ def test_a_part_that_is_missing_is_told_though_the_file_says_it_is_older(sqlite:
 
 def test_a_field_that_an_event_tells_of_twice_is_told(sqlite: Sqlite, database: Path) -> None:
     """Who reads it with SQL gets the first of the two, who checks it the last."""
-    rules = sqlite.sql(database, ("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'", []))[0]
-    drops = [(f"DROP TRIGGER {name}", []) for name, _ in rules]
-    makes = [(sql, []) for _, sql in rules]
-    forge = """UPDATE events SET changes = '{"title":[null,"forged"],' || substr(changes, 2) WHERE seq = 1"""
-    sqlite.sql(database, *drops, (forge, []), *makes)
+    twice = """UPDATE events SET changes = '{"title":[null,"forged"],' || substr(changes, 2) WHERE seq = 1"""
+    sqlite.forge(database, twice)
     (message,) = told(database)
     assert message.startswith("event 1 tells twice")
 
@@ -176,10 +173,7 @@ def test_a_table_that_lost_a_check_is_told(sqlite: Sqlite, database: Path) -> No
 @pytest.mark.parametrize("column", ["created_at", "state_since", "version"])
 def test_a_task_without_its_times_is_told(sqlite: Sqlite, database: Path, column: str) -> None:
     """Elsewhere a store need not keep them: here the rules of the file give them."""
-    rules = sqlite.sql(database, ("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'", []))[0]
-    drops = [(f"DROP TRIGGER {name}", []) for name, _ in rules]
-    makes = [(sql, []) for _, sql in rules]
-    sqlite.sql(database, *drops, (f"UPDATE tasks SET {column} = NULL WHERE id = 't-3'", []), *makes)
+    sqlite.forge(database, f"UPDATE tasks SET {column} = NULL WHERE id = 't-3'")
     assert any("task t-3 lacks" in one.message for one in verified(database).defects)
 
 

@@ -22,7 +22,6 @@ from conftest import Opener
 from taskdeck_store import Action, Event, Fault, State, Store, StoreError, create_store, open_store
 from taskdeck_store.audit import BEGINNING
 from taskdeck_store.jsonfile.audit import log_path
-from taskdeck_store.sqlite import triggers
 from taskdeck_store.values import EXTERNAL
 from taskdeck_store.verification import Verification, verify
 
@@ -109,10 +108,7 @@ class Forged:
         self._program = program
 
     def sql(self, statement: str, *values: Any) -> None:
-        names = [trigger.split()[2] for trigger in triggers.ddl()]
-        drops = [(f"DROP TRIGGER {name}", []) for name in names]
-        makes = [(trigger, []) for trigger in triggers.ddl()]
-        self._program.sql(self.path, *drops, (statement, list(values)), *makes)
+        self._program.forge(self.path, statement, *values)
 
 
 def worked_on(path: Path) -> Store:

@@ -128,8 +128,7 @@ def spliced(
         tail,
         by_id,
         _shapes(before, replaced, records),
-        "",
-        before.sizes[:first] + sizes + before.sizes[last:],
+        _sizes=before.sizes[:first] + sizes + before.sizes[last:],
     )
 
 
@@ -149,7 +148,7 @@ def changed(before: Document, changes: Mapping[str, Record]) -> Document:
     raw = b"".join((*pieces, before.raw[done:]))
     shapes = _shapes(before, [before.by_id[task_id] for task_id in changes], changes.values())
     by_id = {**before.by_id, **changes}
-    return Document(raw, before.head, before.gaps, tuple(records), before.tail, by_id, shapes, "", sizes)
+    return Document(raw, before.head, before.gaps, tuple(records), before.tail, by_id, shapes, _sizes=sizes)
 
 
 def _shapes(before: Document, gone: Iterable[Record], new: Iterable[Record]) -> Mapping[tuple[str, ...], int]:

@@ -12,16 +12,10 @@ from msgspec.structs import replace
 
 from taskdeck_store import clock, machine
 from taskdeck_store.jsonfile.flaws import Wrong
-from taskdeck_store.values import FIELDS, Json, State, Task, Time
+from taskdeck_store.values import FIELDS, LATEST, TIMES, Json, State, Task, Time
 
 Data: TypeAlias = dict[str, Json]
 """A JSON object."""
-
-TIMES = ("lease_until", "created_at", "updated_at", "state_since")
-"""The fields that hold a moment."""
-
-LATEST = ("updated_at", "state_since")
-"""The moments that only go forward: who changes a task need not touch them."""
 
 Head: TypeAlias = tuple[str, State, int | None, Time | None]
 """What a task object says of its id, state, priority and state_since; None for what it does not say."""

@@ -13,8 +13,8 @@ from typing import Literal
 from msgspec import Struct
 
 from taskdeck_store import machine
-from taskdeck_store.jsonfile.fields import TIMES, Data, spelled, state_key
-from taskdeck_store.values import FIELDS, Json, Task
+from taskdeck_store.jsonfile.fields import Data, spelled, state_key
+from taskdeck_store.values import FIELDS, TIMES, Json, Task
 
 
 class Mapping(Struct, frozen=True):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from taskdeck_store import machine
 from taskdeck_store.jsonfile.audit import Line
 from taskdeck_store.jsonfile.document import Record
-from taskdeck_store.jsonfile.fields import LATEST, TIMES, Data, moment
+from taskdeck_store.jsonfile.fields import Data, moment
 from taskdeck_store.jsonfile.known import STAMPS, Known, beside
 from taskdeck_store.jsonfile.mapping import Mapping
-from taskdeck_store.values import EXTERNAL, FIELDS, OUTSIDE, REMOVED, Action, Json, State, Task, Time
+from taskdeck_store.values import EXTERNAL, FIELDS, LATEST, OUTSIDE, REMOVED, TIMES, Action, Json, State, Task, Time
 
 _UNSAID = Task(id="", title="")
 _NO_CHANGE = ("id", "state")

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from taskdeck_store.jsontext import NESTING
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
+# Compiled where it is first needed, and kept by `re`: a plain command starts without it.
+_TOKEN = r'(?s)"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+'
 
 
 def is_deep(text: str, levels: int = NESTING) -> bool:
@@ -23,7 +24,7 @@ def is_deep(text: str, levels: int = NESTING) -> bool:
 
 def told(text: str) -> str:
     """Return how deep JSON is told."""
-    return "".join(_TOKEN.findall(text))
+    return "".join(re.findall(_TOKEN, text))
 
 
 def pairs(text: str) -> Iterator[tuple[str, list[str]]]:
@@ -44,7 +45,7 @@ def pairs(text: str) -> Iterator[tuple[str, list[str]]]:
 def _tokens(text: str) -> Iterator[tuple[int, str]]:
     """Yield each token, and how deep it lies: an opening bracket in what it opens, a closing one outside of it."""
     depth = 0
-    for found in _TOKEN.finditer(text):
+    for found in re.finditer(_TOKEN, text):
         token = found[0]
         depth += (token in "[{") - (token in "]}")
         yield depth, token

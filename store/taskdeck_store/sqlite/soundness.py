@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from taskdeck_store.contract import Defect
 from taskdeck_store.printable import one_line
-from taskdeck_store.sqlite import schema
+from taskdeck_store.sqlite import schema, triggers
 from taskdeck_store.sqlite.rows import fetch
 
 if TYPE_CHECKING:
@@ -67,10 +67,10 @@ def _expected(layout: int) -> Iterator[tuple[str, str, str, str]]:
     import apsw
 
     with closing(apsw.Connection(":memory:")) as made:
-        if layout == len(schema.MIGRATIONS):
-            schema.migrate(made)
-        for migration in schema.MIGRATIONS[:layout] if layout < len(schema.MIGRATIONS) else ():
+        for migration in schema.MIGRATIONS[:layout]:
             made.execute(migration)
+        for trigger in triggers.ddl() if layout == len(schema.MIGRATIONS) else ():
+            made.execute(trigger)
         for name, what, sql in fetch(made, _SCHEMA):
             place = len(sql)
             if what == "table":
