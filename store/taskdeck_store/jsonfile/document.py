@@ -50,7 +50,7 @@ class Record(Struct, frozen=True, eq=False, gc=False):
 class Document(Struct, frozen=True, eq=False):
     """A whole file. `gaps[i]` stands before `records[i]`; `raw` is all of it.
 
-    `by_id` has the records by their ids, `shapes` how many of them have which keys; both in any order.
+    No two records have one id. `shapes` has how many of them have which keys, in any order.
     """
 
     raw: bytes
@@ -58,7 +58,6 @@ class Document(Struct, frozen=True, eq=False):
     gaps: tuple[bytes, ...]
     records: tuple[Record, ...]
     tail: bytes
-    by_id: Mapping[str, Record]
     shapes: Mapping[tuple[str, ...], int]
     _digest: str = ""
     _sizes: array[int] | None = None
@@ -80,16 +79,15 @@ class Document(Struct, frozen=True, eq=False):
         return self._sizes
 
 
-NOTHING = Document(b"", b"", (), (), b"", {}, {})
+NOTHING = Document(b"", b"", (), (), b"", {})
 """What is known of a file before it was read."""
 
 
 def document_of(raw: bytes, head: bytes, gaps: tuple[bytes, ...], records: tuple[Record, ...], tail: bytes) -> Document:
     """Return the document that these pieces make. Raises ValueError where two records have one id."""
-    by_id = {record.id: record for record in records}
-    if len(by_id) < len(records):
+    if len({record.id for record in records}) < len(records):
         raise ValueError("an id that is there twice")
-    return Document(raw, head, gaps, records, tail, by_id, Counter([record.keys for record in records]))
+    return Document(raw, head, gaps, records, tail, Counter([record.keys for record in records]))
 
 
 def spliced(
@@ -113,20 +111,19 @@ def spliced(
         end = begin + sum(before.sizes[first:last])
         pieces = [piece for gap, record in zip(gaps, records, strict=True) for piece in (gap, record.text)]
         raw = b"".join((before.raw[:begin], *pieces, before.raw[end : len(before.raw) - len(before.tail)], tail))
-    by_id = dict(before.by_id)
-    for task_id in {record.id for record in replaced}.difference(record.id for record in records):
-        del by_id[task_id]
-    by_id.update((record.id, record) for record in records)
-    if len(by_id) != len(before.records) - len(replaced) + len(records):
+    ids = {record.id for record in records}
+    added = ids.difference(record.id for record in replaced)
+    if len(ids) < len(records) or (added and not added.isdisjoint(record.id for record in before.records)):
         raise ValueError("an id that is there twice")
+    every = list(before.records)
+    every[first:last] = records
     sizes = array("Q", (len(gap) + len(record.text) for gap, record in zip(gaps, records, strict=True)))
     return Document(
         raw,
         before.head,
-        (*before.gaps[:first], *gaps, *before.gaps[last:]),
-        (*before.records[:first], *records, *before.records[last:]),
+        before.gaps if tuple(gaps) == before.gaps[first:last] else (*before.gaps[:first], *gaps, *before.gaps[last:]),
+        tuple(every),
         tail,
-        by_id,
         _shapes(before, replaced, records),
         _sizes=before.sizes[:first] + sizes + before.sizes[last:],
     )
@@ -135,6 +132,7 @@ def spliced(
 def changed(before: Document, changes: Mapping[str, Record]) -> Document:
     """Return a document with other records for some ids that it has."""
     records, sizes = list(before.records), before.sizes[:]
+    replaced: list[Record] = []
     pieces: list[bytes] = []
     done, begin, last = 0, len(before.head), 0
     is_changed = map(changes.__contains__, map(attrgetter("id"), before.records))
@@ -143,12 +141,12 @@ def changed(before: Document, changes: Mapping[str, Record]) -> Document:
         begin += sum(before.sizes[last:number])
         pieces += (before.raw[done : begin + len(gap)], changes[old.id].text)
         done, last = begin + len(gap) + len(old.text), number
+        replaced.append(old)
         records[number] = changes[old.id]
         sizes[number] = len(gap) + len(records[number].text)
     raw = b"".join((*pieces, before.raw[done:]))
-    shapes = _shapes(before, [before.by_id[task_id] for task_id in changes], changes.values())
-    by_id = {**before.by_id, **changes}
-    return Document(raw, before.head, before.gaps, tuple(records), before.tail, by_id, shapes, _sizes=sizes)
+    shapes = _shapes(before, replaced, changes.values())
+    return Document(raw, before.head, before.gaps, tuple(records), before.tail, shapes, _sizes=sizes)
 
 
 def _shapes(before: Document, gone: Iterable[Record], new: Iterable[Record]) -> Mapping[tuple[str, ...], int]:

@@ -15,7 +15,7 @@ import msgspec
 from taskdeck_store import jsontext
 from taskdeck_store.contract import Fault
 from taskdeck_store.jsonfile.document import NOTHING, Document, Record, document_of, record_of, spliced
-from taskdeck_store.jsonfile.ends import common_ends
+from taskdeck_store.jsonfile.ends import common_bytes
 from taskdeck_store.jsonfile.fields import Data, check, heads_of
 from taskdeck_store.jsonfile.flaws import Flaw, Wrong, decoded, flaw
 from taskdeck_store.jsontext import NESTING, depth
@@ -67,41 +67,44 @@ def _patched(raw: bytes, before: Document) -> Document:
 
     ValueError or a decoder's error where that does not begin and end with whole task objects, or is wrong itself.
     """
-    front, back = common_ends(before.raw, raw)
-    count = len(before.records)
-    first, begin = _within(before.sizes, front - len(before.head))
-    left, end = _within(before.sizes[::-1], back - len(before.tail))
-    last = count - left
-    start, stop = len(before.head) + begin, len(raw) - len(before.tail) - end
+    front, back = common_bytes(before.raw, raw)
+    if front < len(before.head) or back < len(before.tail):
+        raise ValueError("not the same around the tasks")
+    first, start = _within(before.sizes, front, 0, len(before.head))
+    bound = len(before.raw) - back
+    last, end = _within(before.sizes, bound, first, start)
+    if end < bound:
+        last, end = last + 1, end + before.sizes[last]
+    stop = end + len(raw) - len(before.raw)
     between = raw[start:stop]
     if first:
         comma, _, between = between.partition(b",") if between else (b"", b"", b"")
         if comma.strip(b" \t\n\r"):
             raise ValueError("no comma where one should be")
-    elif left == count:
+    elif not last:
         raise ValueError("nothing, or something ahead of the first task")
     texts = list(map(bytes, _ELEMENTS.decode(b"[%b]" % between)))
     gaps, position = _gaps(raw, start, texts)
-    if position != stop or not (first or texts or not left):
+    if position != stop or not (first or texts or last == len(before.records)):
         raise ValueError("not only whole task objects")
     between.decode()
     records = _records(texts, {record.text: record for record in before.records[first:last]})
     return spliced(before, slice(first, last), gaps, records, raw=raw)
 
 
-def _within(sizes: array[int], room: int) -> tuple[int, int]:
-    """Return how many of the first of these sizes there is room for, and how much they take. ValueError: no room."""
-    if room < 0:
-        raise ValueError("no room")
-    count = taken = 0
-    while count < len(sizes):
-        some = sum(sizes[count : count + _AT_ONCE])
-        if taken + some > room:
+def _within(sizes: array[int], bound: int, number: int, place: int) -> tuple[int, int]:
+    """Return the last record that begins within a bound, and where; looked for from a record on that begins so.
+
+    One past the last record begins where that ends.
+    """
+    while number < len(sizes):
+        some = sum(sizes[number : number + _AT_ONCE])
+        if place + some > bound:
             break
-        count, taken = min(count + _AT_ONCE, len(sizes)), taken + some
-    while count < len(sizes) and taken + sizes[count] <= room:
-        count, taken = count + 1, taken + sizes[count]
-    return count, taken
+        number, place = min(number + _AT_ONCE, len(sizes)), place + some
+    while number < len(sizes) and place + sizes[number] <= bound:
+        number, place = number + 1, place + sizes[number]
+    return number, place
 
 
 def _records(texts: list[bytes], kept: dict[bytes, Record]) -> tuple[Record, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from msgspec.structs import replace
@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from taskdeck_store.jsonfile.audit import Batch, Commit
 from taskdeck_store.jsonfile.columns import Columns, Placed, placed
 from taskdeck_store.jsonfile.document import NOTHING, Document, Record
-from taskdeck_store.jsonfile.ends import common_ends
+from taskdeck_store.jsonfile.ends import common_elements
 from taskdeck_store.jsonfile.fields import Data, moment, task_of, task_read
 from taskdeck_store.jsonfile.known import Known, beside, fold, is_found
 from taskdeck_store.jsonfile.mapping import mapping_of
@@ -35,7 +35,7 @@ class Picture:
     def __init__(self) -> None:
         self.document = NOTHING
         self.mapping = mapping_of(())
-        self.records: Mapping[str, Record] = {}
+        self.records: dict[str, Record] = {}
         self.known: dict[str, Known] = {}
         self.columns = Columns(self._placed, self.shown)
         self.drifted: set[str] = set()
@@ -71,19 +71,23 @@ class Picture:
         The first look returns none.
         """
         touched = {line.task_id for commit in commits for line in commit} | self.drifted
-        mapping, records = self.mapping, self.records
+        mapping, other = self.mapping, _other(self.document, document)
         if document is not self.document:
             if document.records:
                 mapping = mapping_of(_shapes(document))
-            records = document.by_id
-            touched |= _other(self.document, document)
+            touched |= other.keys()
             if mapping.title != self.mapping.title:
-                touched |= records.keys()
+                touched |= self.records.keys()
         first = self.document is NOTHING
         before = {task_id: self.shown(task_id) for task_id in touched if task_id in self.records}
         if self.document.records:
             self._last = self.document.records[-1]
-        self.document, self.mapping, self.records = document, mapping, records
+        self.document, self.mapping = document, mapping
+        for task_id, record in other.items():
+            if record is None:
+                del self.records[task_id]
+            else:
+                self.records[task_id] = record
         self._fold(commits)
         self.drifted = self._drifted(touched)
         if first:
@@ -164,8 +168,13 @@ def _shapes(document: Document) -> Iterator[tuple[str, ...]]:
         yield record.keys
 
 
-def _other(before: Document, after: Document) -> set[str]:
-    """Return the ids of tasks whose records are not the same in two documents, or only in one of them."""
-    front, back = common_ends(before.records, after.records)
-    records = (*before.records[front : len(before.records) - back], *after.records[front : len(after.records) - back])
-    return {record.id for record in records if before.by_id.get(record.id) is not after.by_id.get(record.id)}
+def _other(before: Document, after: Document) -> dict[str, Record | None]:
+    """Return the records of a document that are not those of another, by id; None for one that is only in that."""
+    if after is before:
+        return {}
+    front, back = common_elements(before.records, after.records)
+    old = {record.id: record for record in before.records[front : len(before.records) - back]}
+    new = {record.id: record for record in after.records[front : len(after.records) - back]}
+    other: dict[str, Record | None] = dict.fromkeys(old.keys() - new.keys())
+    other.update((task_id, record) for task_id, record in new.items() if old.get(task_id) is not record)
+    return other
