@@ -13,6 +13,7 @@ from taskdeck_store.values import Time
 Clock: TypeAlias = Callable[[], Time]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -31,6 +32,12 @@ def to_seconds(moment: Time) -> float:
     """Return the seconds from 1970-01-01T00:00Z to the moment. Raises ValueError when it is not ISO 8601."""
     parsed = datetime.fromisoformat(moment)
     return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+
+
+def to_microseconds(moment: Time) -> int:
+    """Return the µs from 1970-01-01T00:00Z to the moment. Raises ValueError when it is not ISO 8601."""
+    parsed = datetime.fromisoformat(moment)
+    return ((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
 
 
 def not_before(moment: Time, last: Time | None) -> Time:

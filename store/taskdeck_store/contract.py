@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from taskdeck_store.machine import Command, Refusal
 from taskdeck_store.query.terms import EVERYTHING, Query
-from taskdeck_store.values import Card, Event, State, Task, Time
+from taskdeck_store.values import Card, Event, Json, State, Task, Time
 
 
 class Fault(StrEnum):
@@ -102,6 +102,11 @@ class Change(Struct, frozen=True, kw_only=True):
     from_state: State | None
     to_state: State | None
     note: str | None
+
+
+Trace: TypeAlias = tuple[int, str, Time, str, str, str | None, str | None, Mapping[str, tuple[Json, Json]] | None]
+"""An event as light as a timeline of a million needs it: `seq`, `task_id`, `at`, `actor`, `action`, `from_state`,
+`to_state` as in `Event`, and its `changes` where priority or state_since are among them, else None."""
 
 
 class Changes(Struct, frozen=True, kw_only=True):
@@ -197,9 +202,20 @@ class Store(Protocol):
         """Return whole tasks: by state in the board's order, then by priority, state_since and id."""
 
     def events(
-        self, task_id: str | None = None, *, after: int = 0, limit: int | None = None, newest: bool = False
+        self,
+        task_id: str | None = None,
+        *,
+        after: int = 0,
+        until: int | None = None,
+        limit: int | None = None,
+        newest: bool = False,
     ) -> Sequence[Event]:
-        """Return events with a greater `seq` than `after`, in order of `seq`; with `newest`, the last `limit`."""
+        """Return events with a greater `seq` than `after`, and none greater than `until`, in order of `seq`: the first
+        `limit` of them or, with `newest`, the last.
+        """
+
+    def traces(self, *, after: int = 0, limit: int) -> Sequence[Trace]:
+        """Return the first `limit` events with a greater `seq` than `after`, as light as can be, in order of `seq`."""
 
     def changes(self, cursor: str | None = None, *, limit: int = 2_000) -> Changes:
         """Return what was committed since the cursor of an earlier call; with None, only the cursor of now."""

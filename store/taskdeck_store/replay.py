@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec.structs import replace
 
 from taskdeck_store import clock, jsontext, machine
@@ -37,6 +39,14 @@ def after(task: Task | None, event: Event) -> Task | None:
     if extra:
         fields["extra"] = {**task.extra, **extra}
     return replace(task, **fields)
+
+
+def fold(events: Iterable[Event]) -> Task | None:
+    """Return the task that all these events of it, from its first one on, lead to; None where there is none."""
+    task: Task | None = None
+    for event in events:
+        task = after(task, event)
+    return task
 
 
 def differences(stored: Task | None, replayed: Task | None) -> dict[str, tuple[Json, Json]]:

@@ -14,7 +14,20 @@ from msgspec import Struct
 from taskdeck_store import clock, placing
 from taskdeck_store.address import Kind, open_store, path_of
 from taskdeck_store.backup import KINDS, kind_there, new_store
-from taskdeck_store.contract import Changes, Defect, Fault, Key, Order, Outcome, Stop, Store, StoreError, Tally, Window
+from taskdeck_store.contract import (
+    Changes,
+    Defect,
+    Fault,
+    Key,
+    Order,
+    Outcome,
+    Stop,
+    Store,
+    StoreError,
+    Tally,
+    Trace,
+    Window,
+)
 from taskdeck_store.machine import Code, Command, Refusal
 from taskdeck_store.printable import one_line
 from taskdeck_store.query.terms import EVERYTHING, Query
@@ -143,10 +156,20 @@ class Readable:
         return self._read(lambda store: store.tasks(query, limit=limit))
 
     def events(
-        self, task_id: str | None = None, *, after: int = 0, limit: int | None = None, newest: bool = False
+        self,
+        task_id: str | None = None,
+        *,
+        after: int = 0,
+        until: int | None = None,
+        limit: int | None = None,
+        newest: bool = False,
     ) -> Sequence[Event]:
         """Return events; see the contract."""
-        return self._read(lambda store: store.events(task_id, after=after, limit=limit, newest=newest))
+        return self._read(lambda store: store.events(task_id, after=after, until=until, limit=limit, newest=newest))
+
+    def traces(self, *, after: int = 0, limit: int) -> Sequence[Trace]:
+        """Return events as light as can be; see the contract."""
+        return self._read(lambda store: store.traces(after=after, limit=limit))
 
     def changes(self, cursor: str | None = None, *, limit: int = 2_000) -> Changes:
         """Return what was committed since a cursor; see the contract."""

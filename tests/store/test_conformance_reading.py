@@ -181,6 +181,13 @@ def test_events_can_be_read_by_task_from_a_seq_on_and_from_the_end(store: Store)
     assert list(store.events(newest=True)) == every
     assert list(store.events("t-9")) == []
     assert list(store.events(limit=0)) == []
+    assert list(store.events(until=every[3].seq)) == every[:4]
+    assert list(store.events(after=every[1].seq, until=every[3].seq, limit=1)) == every[2:3]
+    assert list(store.events(until=every[3].seq, newest=True, limit=2)) == every[2:4]
+    assert list(store.events("t-1", until=every[1].seq)) == every[:2]
+    assert list(store.events("t-2", until=every[1].seq)) == []
+    assert list(store.events(until=10**30)) == every
+    assert list(store.events(until=0)) == []
 
 
 TEXTS = st.one_of(

@@ -25,11 +25,15 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from msgspec.structs import replace
+from pasts import check
 
 from conftest import Turned
 from taskdeck_store import Action, Code, Command, Event, Order, Outcome, State, Store, Task, command, open_store
 from taskdeck_store.contract import key
 from taskdeck_store.machine import Refusal, Transition, action_between, transition
+from taskdeck_store.past import Past
+from taskdeck_store.replay import differences
+from taskdeck_store.timeline import Timeline
 from taskdeck_store.values import EXTERNAL, REMOVED
 from taskdeck_store.verification import verify
 
@@ -158,6 +162,18 @@ class Machine(RuleBasedStateMachine):
         self.handles[handle] = open_store(str(self.path), now=self.now)
         self.cursors[handle] = self.handles[handle].changes().cursor
         self.unread[handle] = []
+
+    @rule(ago=st.integers(0, 30))
+    def travel(self, ago: int) -> None:
+        past = Past(self.handles[1], Timeline(every=8))
+        past.read_all()
+        assert past.end == len(self.log)
+        past.go(past.end - ago)
+        check(past, self.handles[1].events())
+        past.go(past.end)
+        replayed = {task.id: task for task in past.tasks()}
+        assert {task_id for task_id in self.model if differences(self.model[task_id], replayed.get(task_id))} == set()
+        assert replayed.keys() == self.model.keys()
 
     @rule(handle=HANDLES)
     def read_feed(self, handle: int) -> None:

@@ -22,6 +22,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from taskdeck_store import jsontext
 from taskdeck_store.audit import BEGINNING, sealed
+from taskdeck_store.contract import Trace
 from taskdeck_store.jsonfile.fields import are_held
 from taskdeck_store.jsonfile.replace import own_like
 from taskdeck_store.placing import sync, sync_folder, write_all
@@ -77,6 +78,12 @@ def mark(commit: Commit) -> int:
 def event_of(line: Line) -> Event:
     """Return the event of a line, without what is the log's own."""
     return Event(**{name: getattr(line, name) for name in Event.__struct_fields__})
+
+
+def trace_of(line: Line) -> Trace:
+    """Return the event of a line as light as a timeline needs it."""
+    changes = line.changes if "priority" in line.changes or "state_since" in line.changes else None
+    return line.seq, line.task_id, line.at, line.actor, line.action, line.from_state, line.to_state, changes
 
 
 class AuditLog:

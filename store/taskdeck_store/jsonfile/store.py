@@ -11,8 +11,8 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from taskdeck_store import clock, placing
-from taskdeck_store.contract import Changes, Defect, Fault, Key, Order, Outcome, Stop, StoreError, Tally, Window
-from taskdeck_store.jsonfile.audit import event_of, log_path
+from taskdeck_store.contract import Changes, Defect, Fault, Key, Order, Outcome, Stop, StoreError, Tally, Trace, Window
+from taskdeck_store.jsonfile.audit import event_of, log_path, trace_of
 from taskdeck_store.jsonfile.columns import Columns, placed
 from taskdeck_store.jsonfile.draft import Draft
 from taskdeck_store.jsonfile.feed import Feed
@@ -157,16 +157,29 @@ class JsonStore:
             return list(self._columns(query).tasks(limit))
 
     def events(
-        self, task_id: str | None = None, *, after: int = 0, limit: int | None = None, newest: bool = False
+        self,
+        task_id: str | None = None,
+        *,
+        after: int = 0,
+        until: int | None = None,
+        limit: int | None = None,
+        newest: bool = False,
     ) -> Sequence[Event]:
         """Return events; see the contract."""
         with self.reading(), self._ledger.explained("read"):
             log = self._ledger.log
             numbers: Sequence[int] = range(1, log.seq + 1) if task_id is None else log.events_of(task_id)
-            numbers = numbers[bisect_right(numbers, after) :]
+            end = len(numbers) if until is None else bisect_right(numbers, until)
+            numbers = numbers[bisect_right(numbers, after) : end]
             if limit is not None:
                 numbers = numbers[max(0, len(numbers) - limit) :] if newest else numbers[:limit]
             return [event_of(line) for line in log.lines(numbers)]
+
+    def traces(self, *, after: int = 0, limit: int) -> Sequence[Trace]:
+        """Return events as light as can be; see the contract."""
+        with self.reading(), self._ledger.explained("read"):
+            log = self._ledger.log
+            return [trace_of(line) for line in log.lines(range(after + 1, min(after + limit, log.seq) + 1))]
 
     def changes(self, cursor: str | None = None, *, limit: int = 2_000) -> Changes:
         """Return what was committed since a cursor; see the contract."""

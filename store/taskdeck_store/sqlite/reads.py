@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from taskdeck_store.contract import Change, Key, Order, Tally, Window
+from taskdeck_store.contract import Change, Key, Order, Tally, Trace, Window
 from taskdeck_store.sqlite import rows
 from taskdeck_store.sqlite.rows import Row, fetch
 from taskdeck_store.sqlite.tallies import Tallies
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _ALL = -1
 """No limit, as SQLite says it."""
+
+_LAST_SEQ = 2**63 - 1
 
 
 def task(connection: Connection, task_id: str) -> Task | None:
@@ -125,19 +127,34 @@ def tasks(connection: Connection, where: Where, limit: int | None) -> list[Task]
     return [rows.task(row) for row in _by_state(connection, rows.TASK, where, limit)]
 
 
-def events(connection: Connection, task_id: str | None, after: int, limit: int | None, newest: bool) -> list[Event]:
+def events(
+    connection: Connection, task_id: str | None, after: int, until: int | None, limit: int | None, newest: bool
+) -> list[Event]:
     """Return events in the order of seq; with `newest`, the last `limit` of them."""
     if task_id is not None and not rows.is_text(task_id):
         return []
     of_task, parameters = ("", ()) if task_id is None else ("task_id = ? AND ", (task_id,))
     direction = "DESC" if newest else "ASC"
-    sql = f"SELECT {rows.EVENT} FROM events WHERE {of_task}seq > ? ORDER BY seq {direction} LIMIT ?"
-    found = [rows.event(row) for row in fetch(connection, sql, (*parameters, after, _ALL if limit is None else limit))]
+    sql = f"SELECT {rows.EVENT} FROM events WHERE {of_task}seq > ? AND seq <= ? ORDER BY seq {direction} LIMIT ?"
+    bounds = (after, _LAST_SEQ if until is None else min(until, _LAST_SEQ), _ALL if limit is None else limit)
+    found = [rows.event(row) for row in fetch(connection, sql, (*parameters, *bounds))]
     found = found[::-1] if newest else found
-    # Who reads on from the last of them would otherwise never come to an end.
-    if any(one.seq >= other.seq for one, other in pairwise(found)) or (found and found[0].seq <= after):
-        raise rows.damage("events are stored out of order")
+    _check_order([event.seq for event in found], after)
     return found
+
+
+def traces(connection: Connection, after: int, limit: int) -> list[Trace]:
+    """Return events as light as can be, in the order of seq."""
+    sql = f"SELECT {rows.TRACE} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
+    found = rows.traces(fetch(connection, sql, (after, limit)))
+    _check_order([trace[0] for trace in found], after)
+    return found
+
+
+def _check_order(seqs: list[int], after: int) -> None:
+    # Who reads on from the last of them would otherwise never come to an end.
+    if any(map(operator.ge, seqs, seqs[1:])) or (seqs and seqs[0] <= after):
+        raise rows.damage("events are stored out of order")
 
 
 def changes(connection: Connection, after: int, limit: int) -> list[Change]:

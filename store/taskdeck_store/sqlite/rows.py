@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from taskdeck_store import jsontext
-from taskdeck_store.contract import Change, Tally
+from taskdeck_store.contract import Change, Tally, Trace
 from taskdeck_store.sqlite import deep
 from taskdeck_store.values import CARD_PREVIEW, CARD_TITLE, FIELDS, Card, Event, Json, State, Task
 
@@ -29,6 +29,10 @@ CARD = (
 
 EVENT = 'seq, task_id, at, actor, action, from_state, to_state, attempts, note, changes, "group", undoes, hash'
 CHANGE = "seq, task_id, at, actor, action, from_state, to_state, note"
+TRACE = (
+    "seq, task_id, at, actor, action, from_state, to_state, "
+    """CASE WHEN instr(changes, '"priority"') OR instr(changes, '"state_since"') THEN changes END"""
+)
 
 _STATES = {str(state): state for state in State}
 _NOTHING = type(None)
@@ -43,6 +47,16 @@ _EVENT_TYPES = (
     *((int, _NOTHING), _SOME_TEXT),
 )
 _CHANGE_TYPES = (int, str, str, str, str, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT)
+_TRACE_TYPES: tuple[set[type], ...] = (
+    {int},
+    {str},
+    {str},
+    {str},
+    {str},
+    {str, _NOTHING},
+    {str, _NOTHING},
+    {str, _NOTHING},
+)
 _NO_CHANGES = "{}"
 _NO_TAGS = "[]"
 
@@ -154,6 +168,14 @@ def change(row: Row) -> Change:
         to_state=None if after is None else state_named(after),
         note=note,
     )
+
+
+def traces(rows: Sequence[Row]) -> list[Trace]:
+    """Return the traces of rows of the columns TRACE. Raises apsw.CorruptError as `task` does."""
+    for types, column in zip(_TRACE_TYPES, zip(*rows, strict=True), strict=bool(rows)):
+        if not types.issuperset(map(type, column)):
+            raise damage("a value of an event is of a type that its column cannot hold")
+    return [row if row[-1] is None else (*row[:-1], _changes(row[-1])) for row in rows]
 
 
 def tally(row: Row) -> Tally:

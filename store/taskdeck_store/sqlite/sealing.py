@@ -23,7 +23,7 @@ def backlog(connection: Connection) -> None:
         return
     before = fetch(connection, "SELECT hash FROM events WHERE seq < ? ORDER BY seq DESC LIMIT 1", (first,))
     previous = before[0][0] if before else BEGINNING
-    for event in reads.events(connection, None, first - 1, _AT_ONCE, False):
+    for event in reads.events(connection, None, first - 1, None, _AT_ONCE, False):
         seal = event.hash
         if seal is None:
             seal = sealed(previous, event)

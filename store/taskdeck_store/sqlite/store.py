@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import apsw
 
 from taskdeck_store import clock
-from taskdeck_store.contract import Changes, Defect, Fault, Key, Order, Outcome, Stop, StoreError, Tally, Window
+from taskdeck_store.contract import Changes, Defect, Fault, Key, Order, Outcome, Stop, StoreError, Tally, Trace, Window
 from taskdeck_store.lock import SUFFIX, WriteLock
 from taskdeck_store.machine import Code, Command, Refusal
 from taskdeck_store.query.terms import EVERYTHING, Query
@@ -141,11 +141,22 @@ class SqliteStore:
             return reads.tasks(self._connection, Where(query, self._now()), limit)
 
     def events(
-        self, task_id: str | None = None, *, after: int = 0, limit: int | None = None, newest: bool = False
+        self,
+        task_id: str | None = None,
+        *,
+        after: int = 0,
+        until: int | None = None,
+        limit: int | None = None,
+        newest: bool = False,
     ) -> Sequence[Event]:
         """Return events; see the contract."""
         with self.reading():
-            return reads.events(self._connection, task_id, after, limit, newest)
+            return reads.events(self._connection, task_id, after, until, limit, newest)
+
+    def traces(self, *, after: int = 0, limit: int) -> Sequence[Trace]:
+        """Return events as light as can be; see the contract."""
+        with self.reading():
+            return reads.traces(self._connection, after, limit)
 
     def changes(self, cursor: str | None = None, *, limit: int = 2_000) -> Changes:
         """Return what was committed since a cursor; see the contract."""

@@ -95,7 +95,7 @@ def _outcome(connection: Connection, command: Command, number: int, at: Time) ->
         sealing.backlog(connection)
         last_hash = _before(connection, command)[3]
     if done_by is not None:
-        (event,) = reads.events(connection, None, done_by - 1, 1, False)
+        (event,) = reads.events(connection, None, done_by - 1, None, 1, False)
         return Outcome(command=command, task=reads.task(connection, event.task_id), event=event, repeated=True)
     # The clock may have been set back: the log's times never run backwards.
     at = not_before(at, last_at)
@@ -171,7 +171,7 @@ def _update(columns: tuple[str, ...]) -> str:
 
 
 def _conflict(connection: Connection, task: Task) -> Refusal:
-    (last,) = reads.events(connection, task.id, 0, 1, True)
+    (last,) = reads.events(connection, task.id, 0, None, 1, True)
     return machine.changed_meanwhile(task, f"{said(last.actor)} did {last.action} at {last.at}")
 
 

@@ -1,0 +1,160 @@
+"""Where all tasks stand at one position of a timeline: what the columns held then, in every order."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right, insort
+from itertools import compress
+
+from taskdeck_store import clock
+from taskdeck_store.contract import Key, Order, Tally
+from taskdeck_store.ranks import UNKNOWN
+from taskdeck_store.timeline import NOWHERE, STATES, Timeline
+from taskdeck_store.values import State
+
+_NEAR = 4
+"""One in so many of the events between keyframes: so far, the way is gone step by step; a farther position is worked
+out from the keyframe before it."""
+
+_BITS = 32
+_RANK = (1 << _BITS) - 1
+"""The bits of a place that hold its rank; above them is the priority, where tasks are sorted by it."""
+
+_CODES = {state: code for code, state in enumerate(STATES)}
+_ONLY = [bytes(int(code == wanted) for code in range(256)) for wanted in range(len(STATES))]
+"""For each state, what makes 1 of its code, and 0 of all others."""
+
+
+class Moment:
+    """The columns at a position, which `go` changes. A *place* is a number that tasks of a column are sorted by."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self.position = 0
+        self._timeline = timeline
+        self._turn = timeline.ranks.turn
+        self._events = array("I")
+        self._codes = bytearray()
+        self._columns: dict[tuple[int, bool], list[int]] = {}
+        self._oldest: dict[int, int] = {}
+
+    def go(self, position: int) -> None:
+        """Stand at another position, between 0 and the end of the timeline."""
+        timeline = self._timeline
+        self._grow()
+        if timeline.ranks.turn != self._turn or abs(position - self.position) > timeline.every // _NEAR:
+            self._arrive(position)
+            return
+        for reached in range(self.position + 1, position + 1):
+            self._put(timeline.task[reached], reached)
+        for left in range(self.position, position, -1):
+            self._put(timeline.task[left], timeline.previous[left])
+        self.position = position
+
+    def event(self, task: int) -> int:
+        """Return the position of the last event of a task by now; 0 when it has none yet."""
+        return self._events[task]
+
+    def tally(self, state: State) -> Tally:
+        """Return how many tasks are in a state, and since when the oldest."""
+        code = _CODES[state]
+        if code not in self._oldest:
+            self._oldest[code] = self._first(code)
+        oldest = self._oldest[code]
+        return Tally(self._codes.count(code), None if oldest == UNKNOWN else clock.from_microseconds(oldest))
+
+    def window(self, state: State, order: Order, start: int | Key, before: int, limit: int) -> tuple[int, list[int]]:
+        """Return the tasks around a rank or a place of a column, and which rank the first of them has."""
+        by_priority = order is Order.PRIORITY
+        places = self._sorted(_CODES[state], by_priority=by_priority)
+        count = len(places)
+        if isinstance(start, int):
+            number = min(max(0, start), count)
+        elif order is Order.NEWEST:
+            number = count - bisect_right(places, _bound(start), key=self._key)
+        else:
+            number = bisect_left(places, _bound(start), key=self._prioritised if by_priority else self._key)
+        first, last = max(0, number - max(0, before)), min(count, number + max(0, limit))
+        shown = places[count - last : count - first][::-1] if order is Order.NEWEST else places[first:last]
+        ranks, task = self._timeline.ranks, self._timeline.task
+        return first, [task[ranks.position(place & _RANK)] for place in shown]
+
+    def tasks(self, state: State) -> list[int]:
+        """Return the tasks of a column, by priority, time and id."""
+        return self.window(state, Order.PRIORITY, 0, 0, len(self._events))[1]
+
+    def _grow(self) -> None:
+        """Make room for the tasks that the timeline has got."""
+        more = len(self._timeline.ids) - len(self._events)
+        self._events.extend([0] * more)
+        self._codes.extend([NOWHERE] * more)
+
+    def _arrive(self, position: int) -> None:
+        timeline = self._timeline
+        events, codes = timeline.keyframes[position // timeline.every]
+        self._events, self._codes = events[:], codes[:]
+        self._grow()
+        for reached in range(position - position % timeline.every + 1, position + 1):
+            task = timeline.task[reached]
+            self._events[task], self._codes[task] = reached, timeline.state[reached]
+        self._columns.clear()
+        self._oldest.clear()
+        self._turn = timeline.ranks.turn
+        self.position = position
+
+    def _put(self, task: int, event: int) -> None:
+        """Have another event of a task be its last."""
+        timeline = self._timeline
+        for position, comes in ((self._events[task], False), (event, True)):
+            code = timeline.state[position]
+            self._oldest.pop(code, None)
+            for by_priority in (False, True):
+                places = self._columns.get((code, by_priority))
+                if places is None:
+                    continue
+                place = timeline.ranks.of[position] + (timeline.priority[position] << _BITS if by_priority else 0)
+                if comes:
+                    insort(places, place)
+                else:
+                    del places[bisect_left(places, place)]
+        self._events[task], self._codes[task] = event, timeline.state[event]
+
+    def _sorted(self, code: int, *, by_priority: bool) -> list[int]:
+        """The places of a column, upwards."""
+        if (code, by_priority) not in self._columns:
+            self._columns[code, by_priority] = sorted(self._places(code, by_priority=by_priority))
+        return self._columns[code, by_priority]
+
+    def _places(self, code: int, *, by_priority: bool) -> list[int]:
+        held = list(compress(self._events, self._codes.translate(_ONLY[code])))
+        ranks = list(map(self._timeline.ranks.of.__getitem__, held))
+        if by_priority:
+            priorities = map(self._timeline.priority.__getitem__, held)
+            return [(priority << _BITS) + rank for priority, rank in zip(priorities, ranks, strict=True)]
+        return ranks
+
+    def _first(self, code: int) -> int:
+        """Since when the oldest of a column is in it."""
+        by_priority = self._columns.get((code, True))
+        if by_priority is not None and (code, False) not in self._columns:
+            since = self._since(min(map(_RANK.__and__, by_priority), default=0))
+            if since != UNKNOWN:
+                return since
+        places = self._sorted(code, by_priority=False)
+        known = bisect_right(places, UNKNOWN, key=self._since)
+        return self._since(places[known]) if known < len(places) else UNKNOWN
+
+    def _since(self, place: int) -> int:
+        return self._timeline.ranks.key(place & _RANK)[0]
+
+    def _key(self, place: int) -> tuple[int | str, ...]:
+        return self._timeline.ranks.key(place & _RANK)
+
+    def _prioritised(self, place: int) -> tuple[int | str, ...]:
+        return (place >> _BITS, *self._timeline.ranks.key(place & _RANK))
+
+
+def _bound(start: Key) -> Key:
+    """A place as the caller has it, with its time in µs."""
+    *priority, since, task_id = start
+    moment = clock.normalised(str(since))
+    return (*priority, UNKNOWN if moment is None else clock.to_microseconds(moment), task_id)

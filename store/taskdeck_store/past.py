@@ -1,0 +1,125 @@
+"""A store as it was: the reads of a store at a position of its timeline. Nothing here can change anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from taskdeck_store import clock, replay
+from taskdeck_store.cards import card_of
+from taskdeck_store.contract import Key, Order, Store, Tally, Window
+from taskdeck_store.moment import Moment
+from taskdeck_store.query.match import matches
+from taskdeck_store.query.terms import EVERYTHING, Query
+from taskdeck_store.timeline import Doubt, Timeline
+from taskdeck_store.values import Card, Event, State, Task, Time
+
+_PIECE = 10_000
+_PAGE = 1_000
+_EARLIEST = clock.from_microseconds(0)
+_CARDS = 5_000
+"""How many cards are kept, so that a step makes only those anew that it changed."""
+
+
+class Past:
+    """Stands at a position of a store's log, at first at its beginning: at 0, before the first event.
+
+    `read_on` takes in the log, as far as it is known; `go` goes to another position. Raises StoreError wherever it
+    reads.
+    """
+
+    def __init__(self, store: Store, timeline: Timeline | None = None) -> None:
+        """`timeline` is a new one, unless one of this store is given."""
+        self.timeline = timeline or Timeline()
+        self._store = store
+        self._moment = Moment(self.timeline)
+        self._cards: dict[tuple[int, int], Card] = {}
+
+    @property
+    def position(self) -> int:
+        """How many events have happened."""
+        return self._moment.position
+
+    @property
+    def end(self) -> int:
+        """How many events of the log are known."""
+        return len(self.timeline)
+
+    def read_on(self, limit: int = _PIECE) -> bool:
+        """Take in up to `limit` more events; tell whether there may be more."""
+        traces = self._store.traces(after=self.timeline.seqs[-1], limit=limit)
+        self.timeline.extend(traces)
+        return len(traces) == limit
+
+    def read_all(self) -> None:
+        """Take in all of the log."""
+        while self.read_on():
+            pass
+
+    def go(self, position: int) -> None:
+        """Stand at another position, or as near to it as there are events."""
+        self._moment.go(min(max(position, 0), self.end))
+
+    def event(self, position: int | None = None) -> Event | None:
+        """Return the event that has just happened, here or at another position; None at the beginning."""
+        at = self.position if position is None else position
+        if not 0 < at <= self.end:
+            return None
+        seq = self.timeline.seqs[at]
+        return next(iter(self._store.events(after=seq - 1, until=seq)), None)
+
+    def doubts(self) -> Doubt:
+        """Return what is not known of the event that has just happened."""
+        return Doubt(self.timeline.doubt[self.position])
+
+    def counts(self) -> Mapping[State, Tally]:
+        """Return the tally of every state."""
+        return {state: self._moment.tally(state) for state in State}
+
+    def window(self, state: State, order: Order, *, start: int | Key = 0, before: int = 0, limit: int = 100) -> Window:
+        """Return cards of a column, as `taskdeck_store.contract.Store.window` does."""
+        first, tasks = self._moment.window(state, order, start, before, limit)
+        with self._store.reading():
+            return Window(state=state, first=first, cards=tuple(map(self._card, tasks)))
+
+    def get(self, task_id: str) -> Task | None:
+        """Return a task as its events up to here say that it was; None where it was not there."""
+        seq = self.timeline.seqs[self.position]
+        return replay.fold(self._store.events(task_id, until=seq)) if seq else None
+
+    def tasks(self, query: Query = EVERYTHING, *, limit: int | None = None) -> Sequence[Task]:
+        """Return whole tasks, in the order of `taskdeck_store.contract.Store.tasks`. Reads the log up to here."""
+        at, found = self.now or _EARLIEST, self._folded()
+        ids = [self.timeline.ids[task] for state in State for task in self._moment.tasks(state)]
+        return [task for task in map(found.__getitem__, ids) if matches(query, task, at)][:limit]
+
+    @property
+    def now(self) -> Time | None:
+        """When the event that has just happened was."""
+        return self.timeline.moment(self.position)
+
+    def _folded(self) -> dict[str, Task]:
+        """All tasks, by their ids."""
+        tasks: dict[str, Task] = {}
+        seq, until = 0, self.timeline.seqs[self.position]
+        with self._store.reading():
+            while seq < until:
+                for event in self._store.events(after=seq, until=until, limit=_PAGE):
+                    task = replay.after(tasks.get(event.task_id), event)
+                    if task is None:
+                        tasks.pop(event.task_id, None)
+                    else:
+                        tasks[event.task_id] = task
+                    seq = event.seq
+        return tasks
+
+    def _card(self, task: int) -> Card:
+        key = task, self._moment.event(task)
+        card = self._cards.get(key)
+        if card is None:
+            if len(self._cards) >= _CARDS:
+                self._cards.clear()
+            seq = self.timeline.seqs[key[1]]
+            folded = replay.fold(self._store.events(self.timeline.ids[task], until=seq))
+            assert folded is not None
+            card = self._cards[key] = card_of(folded)
+        return card
