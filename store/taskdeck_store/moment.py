@@ -78,6 +78,18 @@ class Moment:
         ranks, task = self._timeline.ranks, self._timeline.task
         return first, [task[ranks.position(place & _RANK)] for place in shown]
 
+    def state(self, task: int) -> State | None:
+        """Return the state of a task; None where it is not there."""
+        code = self._codes[task] if task < len(self._codes) else NOWHERE
+        return None if code == NOWHERE else STATES[code]
+
+    def rank(self, task: int, order: Order) -> int:
+        """Return the rank of a task that is there in its column."""
+        by_priority = order is Order.PRIORITY
+        places = self._sorted(self._codes[task], by_priority=by_priority)
+        number = bisect_left(places, self._place(self._events[task], by_priority=by_priority))
+        return len(places) - 1 - number if order is Order.NEWEST else number
+
     def tasks(self, state: State) -> list[int]:
         """Return the tasks of a column, by priority, time and id."""
         return self.window(state, Order.PRIORITY, 0, 0, len(self._events))[1]
@@ -111,12 +123,16 @@ class Moment:
                 places = self._columns.get((code, by_priority))
                 if places is None:
                     continue
-                place = timeline.ranks.of[position] + (timeline.priority[position] << _BITS if by_priority else 0)
+                place = self._place(position, by_priority=by_priority)
                 if comes:
                     insort(places, place)
                 else:
                     del places[bisect_left(places, place)]
         self._events[task], self._codes[task] = event, timeline.state[event]
+
+    def _place(self, event: int, *, by_priority: bool) -> int:
+        timeline = self._timeline
+        return timeline.ranks.of[event] + (timeline.priority[event] << _BITS if by_priority else 0)
 
     def _sorted(self, code: int, *, by_priority: bool) -> list[int]:
         """The places of a column, upwards."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from taskdeck_store import clock, replay
 from taskdeck_store.cards import card_of
@@ -18,6 +19,9 @@ _PAGE = 1_000
 _EARLIEST = clock.from_microseconds(0)
 _CARDS = 5_000
 """How many cards are kept, so that a step makes only those anew that it changed."""
+
+Passed: TypeAlias = tuple[int, Event, Task | None, Task | None]
+"""The position after an event, the event, and its task before and after it."""
 
 
 class Past:
@@ -67,9 +71,48 @@ class Past:
         seq = self.timeline.seqs[at]
         return next(iter(self._store.events(after=seq - 1, until=seq)), None)
 
+    def history(self, task_id: str, limit: int) -> Sequence[Event]:
+        """Return up to `limit` of the newest events of a task up to here, in order of seq."""
+        return self._store.events(task_id, until=self.timeline.seqs[self.position], newest=True, limit=limit)
+
+    def last_seq(self) -> int:
+        """Return the seq of the store's last event, known or not; 0 when there is none."""
+        return next((event.seq for event in self._store.events(newest=True, limit=1)), 0)
+
     def doubts(self) -> Doubt:
         """Return what is not known of the event that has just happened."""
         return Doubt(self.timeline.doubt[self.position])
+
+    def passed(self, start: int, stop: int, skip: Callable[[int], bool]) -> Iterator[Passed]:
+        """Yield the events by which one comes from a position to another one, forward or back, but for those to skip.
+
+        `skip` is given the position after each event.
+        """
+        if stop < start:
+            for position in range(start, stop, -1):
+                event = None if skip(position) else self.event(position)
+                if event is not None:
+                    before = replay.fold(self._store.events(event.task_id, until=event.seq - 1))
+                    yield position, event, before, replay.after(before, event)
+            return
+        tasks: dict[str, Task | None] = {}
+        for position in range(start + 1, stop + 1):
+            event = None if skip(position) else self.event(position)
+            if event is not None:
+                last = self.timeline.seqs[self.timeline.previous[position]]
+                before = tasks.get(event.task_id)
+                if before is None or before.version != str(last):
+                    before = replay.fold(self._store.events(event.task_id, until=last)) if last else None
+                after = tasks[event.task_id] = replay.after(before, event)
+                yield position, event, before, after
+
+    def place(self, task_id: str, order: Mapping[State, Order]) -> tuple[State, int] | None:
+        """Return in which column a task is, and its rank there in that column's order; None where it is not there."""
+        task = self.timeline.numbers.get(task_id)
+        if task is None:
+            return None
+        state = self._moment.state(task)
+        return None if state is None else (state, self._moment.rank(task, order[state]))
 
     def counts(self) -> Mapping[State, Tally]:
         """Return the tally of every state."""

@@ -47,8 +47,9 @@ class Doubt(IntFlag):
 class Timeline:
     """An index of a log; it grows as the log does, by `extend`.
 
-    Tasks, actors and actions have numbers; `ids`, `actors` and `actions` have their names. Of the sequences that are
-    named for what they hold of each event, the first event is at 1, and what they have at 0 stands for no event.
+    Tasks, actors and actions have numbers; `ids`, `actors` and `actions` have their names, and `numbers` those of the
+    tasks by id. Of the sequences that are named for what they hold of each event, the first event is at 1, and what
+    they have at 0 stands for no event.
     """
 
     def __init__(self, *, every: int = EVERY) -> None:
@@ -70,13 +71,11 @@ class Timeline:
         self.doubt = bytearray(1)
         self.previous = array("I", [0])
         """The position of the last event of the same task before; 0: there is none."""
-        self.following = array("I", [0])
-        """The position of the next event of the same task; 0: there is none."""
         self.keyframes = [(array("I"), bytearray())]
         """By task, the position of its last event by then, and its state's code; shorter by those that had none."""
         self._since = array("q", [UNKNOWN])
         self.ranks = Ranks(self._since, self.task, self.ids)
-        self._task_numbers = _Numbers(self.ids)
+        self.numbers = _Numbers(self.ids)
         self._actor_numbers = _Numbers(self.actors)
         self._action_numbers = _Numbers(self.actions)
         self._last = array("I")
@@ -93,7 +92,7 @@ class Timeline:
             return
         seqs, ids, times, actors, actions, befores, afters, changes = zip(*traces, strict=True)
         first = len(self.seqs)
-        self.task.extend(map(self._task_numbers.__getitem__, ids))
+        self.task.extend(map(self.numbers.__getitem__, ids))
         self.actor.extend(map(self._actor_numbers.__getitem__, actors))
         self.action.extend(map(self._action_numbers.__getitem__, actions))
         self.state.extend(map(_CODES.__getitem__, afters))
@@ -154,11 +153,10 @@ class Timeline:
 
     def _follow(self, first: int, befores: bytes, changes: Sequence[Mapping[str, tuple[Json, Json]] | None]) -> None:
         """Have each event follow on the last one of its task."""
-        last, standing, following = self._last, self._standing, self.following
+        last, standing = self._last, self._standing
         priority, since, times = self.priority, self._since, self.times
         last.extend([0] * (len(self.ids) - len(last)))
         standing.extend([NOWHERE] * (len(self.ids) - len(standing)))
-        following.extend([0] * len(befores))
         events = zip(self.task[first:], befores, self.state[first:], changes, strict=True)
         for position, (task, before, after, change) in enumerate(events, first):
             previous, held = last[task], standing[task]
@@ -170,8 +168,6 @@ class Timeline:
             since.append(since[previous] if before == after and held != NOWHERE else times[position])
             if change is not None:
                 self._take(change)
-            if previous:
-                following[previous] = position
             self.previous.append(previous)
             last[task], standing[task] = position, after
             if not position % self.every:

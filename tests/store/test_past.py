@@ -144,14 +144,13 @@ def test_positions_are_found_by_seq_and_by_time(store: Store, now: Turned) -> No
     assert timeline.moment(0) is None
 
 
-def test_the_way_from_event_to_event_of_a_task_leads_both_ways(store: Store, now: Turned) -> None:
+def test_the_way_back_from_event_to_event_of_a_task(store: Store, now: Turned) -> None:
     worked(store, now)
     timeline = travelled(store).timeline
     for number, task_id in enumerate(timeline.ids):
         positions = [at for at, event in enumerate(store.events(), 1) if event.task_id == task_id]
         assert [at for at, task in enumerate(timeline.task) if task == number and at] == positions
         assert [timeline.previous[at] for at in positions] == [0, *positions[:-1]]
-        assert [timeline.following[at] for at in positions] == [*positions[1:], 0]
 
 
 def test_traces_are_the_events_as_light_as_can_be(store: Store, now: Turned) -> None:

@@ -178,7 +178,17 @@ async def staged(
     reader.prime()
     writer = Writer(lambda: open_store(str(path), now=now, patience=patience), outlet)
     locked = store.read_only and store.damage is None
-    deck = Deck(str(path), store.kind, reader, writer, outlet, read_only=locked, actor=actor, now=now)
+    deck = Deck(
+        str(path),
+        store.kind,
+        reader,
+        writer,
+        outlet,
+        past=lambda: open_readable(str(path), read_only=True, now=now),
+        read_only=locked,
+        actor=actor,
+        now=now,
+    )
     other = open_readable(str(path), read_only=False, now=now, patience=5.0)
     try:
         async with deck.run_test(size=size) as pilot:

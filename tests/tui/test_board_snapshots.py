@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,17 @@ def deck(tmp_path: Path) -> Iterator[Deck]:
     reader = Reader(store, Wanted(), lambda: NOW, outlet, check_after=math.inf)
     reader.prime()
     writer = Writer(lambda: open_store(path, now=lambda: NOW), outlet)
-    yield Deck(path, store.kind, reader, writer, outlet, read_only=False, actor="ada", now=lambda: NOW)
+    yield Deck(
+        path,
+        store.kind,
+        reader,
+        writer,
+        outlet,
+        past=lambda: open_store(path, read_only=True, now=lambda: NOW),
+        read_only=False,
+        actor="ada",
+        now=lambda: NOW,
+    )
     writer.close(5)
     reader.close()
 
@@ -83,3 +94,23 @@ def test_one_line(deck: Deck, snap_compare: Compare, size: str) -> None:
 @pytest.mark.usefixtures("no_colour")
 def test_without_colour_states_cursor_and_selection_can_be_told(snap_compare: Compare, deck: Deck) -> None:
     assert snap_compare(deck, terminal_size=(120, 30), run_before=keys("3", "space", "j"))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("theme", ["taskdeck-dark", "taskdeck-light"])
+def test_the_past(deck: Deck, snap_compare: Compare, size: str, theme: str) -> None:
+    async def before(pilot: Pilot[Any]) -> None:
+        def banner() -> str:
+            return str(pilot.app.screen.query("#banner").first().render()) if pilot.app.screen.query("#banner") else ""
+
+        pilot.app.theme = theme
+        await pilot.press("t")
+        while not (end := re.search(r"event (\d+) of", banner())):
+            await pilot.pause(0.01)
+        await pilot.press(*"," * 40)
+        while f"event {int(end[1]) - 40} of" not in banner():
+            await pilot.pause(0.01)
+        await pilot.wait_for_scheduled_animations()
+        await pilot.pause()
+
+    assert snap_compare(deck, terminal_size=SIZES[size], run_before=before)

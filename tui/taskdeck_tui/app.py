@@ -48,7 +48,17 @@ def run_board(address: str, *, read_only: bool, actor: str, now: Clock = utc_now
 
         # What is damaged may be put right while the board is open; until then the writer refuses.
         locked = store.read_only and store.damage is None
-        deck = Deck(address, store.kind, reader, writer, outlet, read_only=locked, actor=actor, now=now)
+        deck = Deck(
+            address,
+            store.kind,
+            reader,
+            writer,
+            outlet,
+            past=lambda: open_readable(address, read_only=True, now=now, patience=READ_PATIENCE),
+            read_only=locked,
+            actor=actor,
+            now=now,
+        )
         deck.run()
     finally:
         finished = writer.close(_AT_ONCE) or _waited_for(writer)

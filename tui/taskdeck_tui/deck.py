@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from textual.app import App, SystemCommand
 from textual.screen import Screen
 
 from taskdeck_store.clock import Clock
+from taskdeck_store.contract import Store
 from taskdeck_tui.board.screen import BoardScreen
 from taskdeck_tui.config import Config, Remembered, load_config, load_remembered, remember
 from taskdeck_tui.crash import told
@@ -49,6 +50,7 @@ class Deck(App[int]):
         writer: Writer,
         outlet: Outlet,
         *,
+        past: Callable[[], Store],
         read_only: bool,
         actor: str,
         now: Clock,
@@ -68,6 +70,7 @@ class Deck(App[int]):
             reader,
             writer,
             outlet,
+            past=past,
             read_only=read_only,
             actor=actor,
             now=now,
@@ -113,11 +116,14 @@ class Deck(App[int]):
 
     def on_details_action_wanted(self, message: Details.ActionWanted) -> None:
         """Act on the task whose details are open."""
-        self._board.pages.act(message.name)
+        if self._board.past is not None:
+            self._board.past.refuse()
+        else:
+            self._board.pages.act(message.name)
 
     def on_details_copy_wanted(self, message: Details.CopyWanted) -> None:
         """Copy the task whose details are open."""
-        self._board.copy(message.task_id, whole=message.whole)
+        (self._board.past or self._board).copy(message.task_id, whole=message.whole)
 
     def on_log_screen_wanted(self, message: LogScreen.Wanted) -> None:
         """Give the open log the events it asks for."""

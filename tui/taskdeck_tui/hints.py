@@ -15,7 +15,7 @@ from textual.widget import Widget
 from taskdeck_tui.keys import KEYS
 
 _RANK = {spec.id: rank for rank, spec in enumerate(KEYS)}
-_PINNED = ("close", "help")
+_PINNED = ("close", "now", "help")
 _GAP = "  "
 
 

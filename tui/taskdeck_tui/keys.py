@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from textual.binding import Binding
 
 Scope: TypeAlias = Literal[
-    "board", "task", "page", "pane", "rows", "details", "conflict", "prompt", "confirm", "filter"
+    "board", "task", "past", "page", "pane", "rows", "details", "conflict", "prompt", "confirm", "filter"
 ]
-"""Where a key works: on the board; on a task (board and details); on any page over the board; in what scrolls on a
-page; in a list of rows; or on one page alone."""
+"""Where a key works: on the board; on a task (board and details); on the board as it was; on any page over the board;
+in what scrolls on a page; in a list of rows; or on one page alone."""
 
 
 class KeySpec(Struct, frozen=True, kw_only=True):
@@ -53,7 +53,7 @@ def _act(key: str, action: Action) -> KeySpec:
 
 def _jump(key: str, state: State) -> KeySpec:
     word = said(state)
-    return _key("board", "Move", str(state), key, f"column('{state}')", word, f"jump to the column {word}")
+    return _key("board past", "Move", str(state), key, f"column('{state}')", word, f"jump to the column {word}")
 
 
 def _key(
@@ -71,6 +71,10 @@ def _key(
     )
 
 
+def _past(id: str, keys: str, action: str, description: str, tooltip: str, *, shown: bool = False) -> KeySpec:
+    return _key("past", "The past", id, keys, action, description, tooltip, shown=shown)
+
+
 KEYS: tuple[KeySpec, ...] = (
     _key("task", "Act", "step", "s", "step", "step", "the next forward action: start, submit or approve", shown=True),
     _act("a", Action.APPROVE),
@@ -82,23 +86,52 @@ KEYS: tuple[KeySpec, ...] = (
     _key("board", "Select", "select", "space", "select", "select", "select the task, or let it go", shown=True),
     _key("board", "Select", "range", "v", "range", "range", "select from here to where you move"),
     _key("board", "Select", "all", "*", "select_all", "all", "select exactly the tasks that match the filter"),
-    _key("board rows", "See", "details", "enter", "details", "details", "all of it, and its history", shown=True),
+    _key("board past rows", "See", "details", "enter", "details", "details", "all of it, and its history", shown=True),
     _key("board", "See", "filter", "/", "filter", "filter", "show only the tasks that match", shown=True),
     _key("board", "See", "log", "L", "log", "audit log", "every event of the store", shown=True),
+    _key("board", "See", "travel", "t", "travel", "time travel", "the board at any moment of its past", shown=True),
     _key("board", "See", "mine", "@", "mine", "what I did", "my actions, with their outcomes"),
     _key("board", "See", "freeze", "p", "freeze", "freeze", "hold the screen still, or go on"),
     _key("board", "See", "refresh", "r", "refresh", "refresh", "read everything from the store again"),
-    _key("board", "See", "order", "o", "order", "order", "sort by priority, oldest or newest first"),
-    _key("board", "See", "lines", "z", "lines", "lines", "cards of one, two or three lines"),
-    _key("board pane", "Move", "down", "j down", "cursor_down", "down", "the next card or line"),
-    _key("board pane", "Move", "up", "k up", "cursor_up", "up", "the card or line above"),
-    _key("board", "Move", "left", "h left", "cursor_left", "left", "the column to the left"),
-    _key("board", "Move", "right", "l right", "cursor_right", "right", "the column to the right"),
-    _key("board pane", "Move", "page_down", "pagedown ctrl+f", "page_down", "page down", "a screen down"),
-    _key("board pane", "Move", "page_up", "pageup ctrl+b", "page_up", "page up", "a screen up"),
-    _key("board pane", "Move", "top", "g home", "cursor_top", "top", "to the first card or line"),
-    _key("board pane", "Move", "bottom", "G end", "cursor_bottom", "bottom", "to the last card or line"),
+    _key("board past", "See", "order", "o", "order", "order", "sort by priority, oldest or newest first"),
+    _key("board past", "See", "lines", "z", "lines", "lines", "cards of one, two or three lines"),
+    _key("board past pane", "Move", "down", "j down", "cursor_down", "down", "the next card or line"),
+    _key("board past pane", "Move", "up", "k up", "cursor_up", "up", "the card or line above"),
+    _key("board past", "Move", "left", "h left", "cursor_left", "left", "the column to the left"),
+    _key("board past", "Move", "right", "l right", "cursor_right", "right", "the column to the right"),
+    _key("board past pane", "Move", "page_down", "pagedown ctrl+f", "page_down", "page down", "a screen down"),
+    _key("board past pane", "Move", "page_up", "pageup ctrl+b", "page_up", "page up", "a screen up"),
+    _key("board past pane", "Move", "top", "g home", "cursor_top", "top", "to the first card or line"),
+    _key("board past pane", "Move", "bottom", "G end", "cursor_bottom", "bottom", "to the last card or line"),
     *(_jump(str(number), state) for number, state in enumerate(State, start=1)),
+    _past("earlier", ",", "go(-1)", "event back", "the event before", shown=True),
+    _past("later", ".", "go(1)", "event on", "the next event", shown=True),
+    _past("play", "space", "play", "play", "play the past, or stand still", shown=True),
+    _past("to_time", "t", "to_time", "go to", "go to a time (14:05, yesterday 9am, -2h, ISO 8601, #seq)", shown=True),
+    _past("seek", "/", "seek", "look for", "the next event that meets a filter, actor:NAME, action:NAME", shown=True),
+    _past("seek_next", "n", "seek_on(1)", "next found", "the next event that meets it"),
+    _past("seek_last", "N", "seek_on(-1)", "last found", "the last event before this that meets it"),
+    _past("earlier_10", "<", "go(-10)", "10 back", "ten events back"),
+    _past("later_10", ">", "go(10)", "10 on", "ten events on"),
+    _past("minute_earlier", "[", "go_seconds(-60)", "minute back", "a minute back"),
+    _past("minute_later", "]", "go_seconds(60)", "minute on", "a minute on"),
+    _past("hour_earlier", "{", "go_seconds(-3600)", "hour back", "an hour back"),
+    _past("hour_later", "}", "go_seconds(3600)", "hour on", "an hour on"),
+    _past("task_later", "i", "go_task(1)", "this task on", "the next event of the task under the cursor", shown=True),
+    _past("task_earlier", "I", "go_task(-1)", "this task back", "the last event before of the task under the cursor"),
+    _past("actor_later", "w", "go_actor(1)", "this actor on", "the next event of the same actor"),
+    _past("actor_earlier", "W", "go_actor(-1)", "this actor back", "the last event before of the same actor"),
+    _past("action_later", "e", "go_action(1)", "this action on", "the next event of the same action"),
+    _past("action_earlier", "E", "go_action(-1)", "this action back", "the last event before of the same action"),
+    _past("beginning", "^", "beginning", "beginning", "to where nothing has happened yet"),
+    _past("last", "$", "end", "end", "to the last event"),
+    _past("faster", "+ =", "pace(1)", "faster", "play faster"),
+    _past("slower", "-", "pace(-1)", "slower", "play slower"),
+    _past("pace", "v", "turn_pace", "pace", "play so many events a second, or so many times as fast as it was"),
+    _past("breakpoint", "b", "breakpoint", "stop at", "where to stop a play: state:failed actor:NAME id:t-1 …"),
+    _past("loop_from", "(", "loop_from", "loop from", "play round from here on"),
+    _past("loop_to", ")", "loop_to", "loop to", "play round up to here; again, not any more"),
+    _past("now", "escape q", "back", "now", "back to the board as it is now", shown=True),
     _key("details", "Move", "next_pane", "tab", "next_pane", "switch", "between fields and history", shown=True),
     _key("conflict", "Conflict", "again", "enter a", "again", "do it again", "on the task as it is now", shown=True),
     _key("conflict", "Conflict", "drop", "d escape", "drop", "drop", "leave the task as it is now", shown=True),
@@ -117,15 +150,16 @@ KEYS: tuple[KeySpec, ...] = (
     _key("filter", "Filter", "apply", "enter", "submit", "keep", "keep the filter, back to the board", shown=True),
     _key("filter", "Filter", "unfilter", "escape", "cancel", "cancel", "the filter as it was before", shown=True),
     _key("board", "Taskdeck", "commands", ": ctrl+p", "app.command_palette", "commands", "find any command by name"),
-    _key("board", "Taskdeck", "theme", "T", "app.change_theme", "theme", "choose the colours"),
+    _key("board past", "Taskdeck", "theme", "T", "app.change_theme", "theme", "choose the colours"),
     _key("board", "Taskdeck", "back", "escape", "back", "back", "let go of range, selection, filter; never quits"),
     _key("page", "Taskdeck", "close", "escape q", "back", "back", "close the page", shown=True),
     _key("board", "Taskdeck", "quit", "q", "app.quit", "quit", "leave Taskdeck"),
-    _key("board page", "Taskdeck", "help", "?", "app.help", "help", "every key, as bound now", shown=True),
+    _key("board past page", "Taskdeck", "help", "?", "app.help", "help", "every key, as bound now", shown=True),
 )
 
 SCREENS: Mapping[str, tuple[Scope, ...]] = {
     "Board": ("board", "task"),
+    "Past": ("past", "task"),
     "Details": ("page", "pane", "task", "details"),
     "Lists": ("page", "pane", "rows"),
     "Conflict": ("conflict", "pane"),

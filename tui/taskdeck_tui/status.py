@@ -18,9 +18,9 @@ class Tone(StrEnum):
     REFUSED = "refused"
 
 
-_MARKS = {Tone.TOLD: "·", Tone.DONE: "✓", Tone.REFUSED: "!"}
-_INKS = {Tone.TOLD: "$head-text", Tone.DONE: "$state-completed", Tone.REFUSED: "$state-review"}
-_SHOWN_FOR = 8.0
+MARKS = {Tone.TOLD: "·", Tone.DONE: "✓", Tone.REFUSED: "!"}
+INKS = {Tone.TOLD: "$head-text", Tone.DONE: "$state-completed", Tone.REFUSED: "$state-review"}
+SHOWN_FOR = 8.0
 
 
 class StatusLine(Widget):
@@ -50,7 +50,7 @@ class StatusLine(Widget):
         self._notice = (safe(text), tone)
         self._serial += 1
         serial = self._serial
-        self.set_timer(_SHOWN_FOR, lambda: self._expire(serial))
+        self.set_timer(SHOWN_FOR, lambda: self._expire(serial))
         self.refresh(layout=bool(self._trouble))
 
     def trouble(self, text: str) -> None:
@@ -76,7 +76,7 @@ class StatusLine(Widget):
 
     def _told(self, width: int) -> Content:
         text, tone = self._notice or ("", Tone.TOLD)
-        return Content.styled(f"{_MARKS[tone]} {text}", _INKS[tone]).truncate(width, ellipsis=True)
+        return Content.styled(f"{MARKS[tone]} {text}", INKS[tone]).truncate(width, ellipsis=True)
 
     def _expire(self, serial: int) -> None:
         if serial == self._serial:

@@ -32,6 +32,8 @@ def _colours(
     json: tuple[str, str, str, str],
     thumb: str,
     track: str,
+    past: str,
+    past_text: str,
     muted_style: str = "none",
     cursor_style: str = "bold",
 ) -> dict[str, str]:
@@ -39,8 +41,8 @@ def _colours(
 
     `states` are the hues in the order of the columns, `json` those of keys, strings, numbers and words. `raised` is
     the ground of header and hint line, `page` that of a page over the board; `line` parts columns, `edge` frames
-    pages. `$muted` and `$row` (the row under the cursor) are for style strings of `textual.content.Content` alone: they
-    hold more than a colour.
+    pages; `past` marks what is past, and `past_text` is written on it. `$muted` and `$row` (the row under the cursor)
+    are for style strings of `textual.content.Content` alone: they hold more than a colour.
     """
     pending, in_progress, review, completed, failed = states
     json_key, json_string, json_number, json_word = json
@@ -61,6 +63,8 @@ def _colours(
         "card-cursor-bg": cursor,
         "card-cursor-border": accent,
         "card-selected-bg": selected,
+        "past": past,
+        "past-text": past_text,
         "column-line": line,
         "column-title": text,
         "head-bg": raised,
@@ -134,6 +138,8 @@ _DARK = Theme(
         json=("#8ec5ff", "#a5dcc0", "#f0c987", "#c9b4f5"),
         thumb="#344256",
         track="#121922",
+        past="#c08cff",
+        past_text="#10151d",
     ),
 )
 
@@ -171,6 +177,8 @@ _LIGHT = Theme(
         json=("#0a54b8", "#0b6b47", "#7a5200", "#6a3fb5"),
         thumb="#b4c0cf",
         track="#eef2f6",
+        past="#6d28b8",
+        past_text="#ffffff",
     ),
 )
 
@@ -208,6 +216,8 @@ _CONTRAST = Theme(
         json=("#a6dcff", "#8ff5cc", "#ffe07a", "#e3d1ff"),
         thumb="#9a9a9a",
         track="#1a1a1a",
+        past="#e0a8ff",
+        past_text="#000000",
     ),
 )
 
@@ -248,6 +258,8 @@ _TERMINAL = Theme(
         json=("ansi_cyan", "ansi_green", "ansi_yellow", "ansi_magenta"),
         thumb="ansi_cyan",
         track="ansi_default",
+        past="ansi_magenta",
+        past_text="ansi_black",
         muted_style="dim",
         cursor_style="reverse",
     )

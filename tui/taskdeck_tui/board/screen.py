@@ -41,6 +41,8 @@ from taskdeck_tui.telling import departures_told
 from taskdeck_tui.writer import Committed, Writer
 
 if TYPE_CHECKING:
+    from taskdeck_store.contract import Store
+    from taskdeck_tui.replay.screen import ReplayScreen
     from taskdeck_tui.screens.filter import FilterBar
 
 
@@ -73,6 +75,7 @@ class BoardScreen(Screen[None]):
         writer: Writer,
         outlet: Outlet,
         *,
+        past: Callable[[], Store],
         read_only: bool,
         actor: str,
         now: Clock,
@@ -84,13 +87,17 @@ class BoardScreen(Screen[None]):
         self._reader = reader
         self._writer = writer
         self._outlet = outlet
+        self._store_name = _short(address)
+        self._open_past = past
+        self.past: ReplayScreen | None = None
+        self._me = actor
         self._now = now
         self._order = orders.known(order)
         self._problems = problems
         self._totals = 0
         self._status = StatusLine()
         self._standing = Standing(reader, read_only=read_only, tell=self._tell, trouble=self._tell_trouble)
-        self._facts = HeaderFacts(store=_short(address), kind=kind, mode=self._standing.mode)
+        self._facts = HeaderFacts(store=self._store_name, kind=kind, mode=self._standing.mode)
         self._header = HeaderLine(self._facts)
         self._board = Board(orders.ordered(View(), self._order), self, lines=lines, now=to_seconds(now()))
         self._hints = HintLine(id="hints")
@@ -98,6 +105,7 @@ class BoardScreen(Screen[None]):
         self._throughput = Throughput()
         self._filtering = Filtering(self, reader, me=actor, show=self.apply_query)
         self._serial = 0
+        self._is_shown = False
         self._acting = Acting(
             self, reader, writer, read_only=read_only, actor=actor, now=now, tell=self._tell, marked=self._mark
         )
@@ -136,7 +144,10 @@ class BoardScreen(Screen[None]):
         self.call_after_refresh(self._shown)
 
     def _shown(self) -> None:
-        """Now that the first cards are on screen, do what could wait until then."""
+        """Now that the first cards are on screen, do what could wait until then, once."""
+        if self._is_shown:
+            return
+        self._is_shown = True
         gc.enable()
         self._reader.start()
         self._reader.ask(reads.history, self._throughput_begins)
@@ -213,6 +224,34 @@ class BoardScreen(Screen[None]):
     def action_mine(self) -> None:
         """Show what the operator did."""
         self.pages.open_mine()
+
+    def action_travel(self) -> None:
+        """Show the board as it was."""
+        # A screen that is covered is not refreshed, and what waits for that would wait on.
+        self._shown()
+        self._reader.ask(lambda store: store.audited, self._travel, self._refuse)
+
+    def _travel(self, audited: bool) -> None:
+        if self.past is not None:
+            return
+        if not audited:
+            self._refuse("there is no past to go to: this store has no audit log until something is done")
+            return
+        from taskdeck_tui.replay.screen import ReplayScreen
+
+        def back(_: None) -> None:
+            self.past = None
+
+        self.past = ReplayScreen(
+            self._store_name,
+            self._open_past,
+            self._view,
+            lines=self._board.lines,
+            order=self._order,
+            me=self._me,
+            now=self._now,
+        )
+        self.app.push_screen(self.past, back)
 
     def filter_by(self, text: str) -> None:
         """Show only what matches a filter, as its text has it."""
@@ -324,6 +363,8 @@ class BoardScreen(Screen[None]):
             self._settle(news.look)
         self._standing.take(news)
         self._tell_header()
+        if self.past is not None:
+            self.past.refresh_log()
 
     def _settle(self, look: Look) -> None:
         self._totals = sum(tally.count for tally in look.totals.values())

@@ -1,0 +1,420 @@
+"""The board as it was: every key of it, what it shows, and that nothing can be changed there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from board_stage import Stage, act, add, staged
+
+from taskdeck_store import Action, command, create_store, open_store
+from taskdeck_store.clock import from_microseconds, to_microseconds
+from taskdeck_tui.board.widget import Board
+from taskdeck_tui.replay.screen import ReplayScreen
+from taskdeck_tui.replay.strip import Strip
+
+BEGIN = to_microseconds("2026-01-31T09:00:00.000000Z")
+BOTH = pytest.mark.parametrize("name", ["tasks.db", "tasks.json"])
+
+
+class Ticking:
+    """A clock that goes on ten seconds at each look."""
+
+    def __init__(self) -> None:
+        self.seconds = 0
+
+    def __call__(self) -> str:
+        self.seconds += 10
+        return from_microseconds(BEGIN + self.seconds * 1_000_000)
+
+
+def worked(path: Path) -> Path:
+    """Make a store with eight events, ten seconds apart."""
+    create_store(str(path))
+    store = open_store(str(path), now=Ticking())
+    add(store, "t-1", title="First")
+    add(store, "t-2", title="Second")
+    act(store, "t-1", Action.START, actor="ann")
+    act(store, "t-1", Action.SUBMIT, actor="ann")
+    act(store, "t-2", Action.START, actor="bob")
+    act(store, "t-1", Action.REJECT, actor="eve", note="not yet")
+    act(store, "t-2", Action.FAIL, actor="bob", note="no disk")
+    store.apply([command("t-1", Action.EDIT, actor="ann", title="First again")])
+    store.close()
+    return path
+
+
+class Past:
+    """The past of an open board."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+
+    @property
+    def screen(self) -> ReplayScreen:
+        screen = self.stage.deck.screen_stack[1]
+        assert isinstance(screen, ReplayScreen)
+        return screen
+
+    def text(self, selector: str) -> str:
+        return str(self.screen.query_one(selector).render())
+
+    @property
+    def board(self) -> Board:
+        return self.screen.query_one(Board)
+
+    @property
+    def position(self) -> int:
+        found = re.search(r"event ([\d,]+) of", self.text("#banner"))
+        return int(found[1].replace(",", "")) if found else -1
+
+    @property
+    def columns(self) -> list[list[str]]:
+        return [[card.id for card in column.cards] for column in self.board.view.columns]
+
+    async def at(self, position: int) -> None:
+        await self.stage.until(lambda: self.position == position)
+
+    async def says(self, text: str) -> None:
+        await self.stage.until(lambda: text in self.text("#happened"))
+
+    async def press(self, *keys: str) -> None:
+        await self.stage.press(*keys)
+
+
+@asynccontextmanager
+async def past(path: Path, *, size: tuple[int, int] = (160, 40), end: int = 8) -> AsyncIterator[Past]:
+    async with staged(worked(path), size=size) as stage:
+        await stage.press("t")
+        await stage.until(lambda: len(stage.deck.screen_stack) == 2)
+        opened = Past(stage)
+        await opened.at(end)
+        yield opened
+
+
+@BOTH
+async def test_the_past_begins_at_the_last_event_and_shows_the_board_as_it_is(tmp_path: Path, name: str) -> None:
+    async with past(tmp_path / name) as there:
+        assert "THE PAST" in there.text("#banner")
+        assert there.columns == [["t-1"], [], [], [], ["t-2"]]
+        assert "#8 t-1 ann changed title" in there.text("#happened")
+        assert "First → First again" in there.text("#happened")
+
+
+@BOTH
+async def test_every_event_back_and_forth_shows_the_board_as_it_was(tmp_path: Path, name: str) -> None:
+    boards = [
+        [[], [], [], [], []],
+        [["t-1"], [], [], [], []],
+        [["t-1", "t-2"], [], [], [], []],
+        [["t-2"], ["t-1"], [], [], []],
+        [["t-2"], [], ["t-1"], [], []],
+        [[], ["t-2"], ["t-1"], [], []],
+        [["t-1"], ["t-2"], [], [], []],
+        [["t-1"], [], [], [], ["t-2"]],
+        [["t-1"], [], [], [], ["t-2"]],
+    ]
+    async with past(tmp_path / name) as there:
+        for position in reversed(range(8)):
+            await there.press(",")
+            await there.at(position)
+            assert there.columns == boards[position]
+        assert "nothing has happened yet" in there.text("#happened")
+        assert "before the first event" in there.text("#banner")
+        for position in range(1, 9):
+            await there.press(".")
+            await there.at(position)
+            assert there.columns == boards[position]
+
+
+async def test_the_card_of_the_event_is_lit_and_under_the_cursor(tmp_path: Path) -> None:
+    async with past(tmp_path / "tasks.db") as there:
+        await there.press(",")
+        await there.at(7)
+        held = there.board.view.held
+        assert held is not None
+        assert (held.id, there.board.view.focus) == ("t-2", 4)
+        assert "#7 t-2 bob failed it" in there.text("#happened")
+        assert "“no disk”" in there.text("#happened")
+
+
+WAYS: dict[str, tuple[int, str, int]] = {
+    "ten back": (8, "<", 0),
+    "ten on": (0, ">", 8),
+    "a minute back": (8, "[", 2),
+    "a minute on": (1, "]", 7),
+    "an hour back": (8, "{", 0),
+    "an hour on": (1, "}", 8),
+    "the task's event before": (8, "I", 6),
+    "the task's next event": (1, "i", 3),
+    "the actor's event before": (8, "W", 4),
+    "the actor's next event": (5, "w", 7),
+    "the action's event before": (5, "E", 3),
+    "the action's next event": (3, "e", 5),
+    "the beginning": (5, "^", 0),
+    "the end": (5, "$", 8),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_every_key_leads_where_it_says(tmp_path: Path, way: str) -> None:
+    start, key, found = WAYS[way]
+    async with past(tmp_path / "tasks.db") as there:
+        await there.press("^")
+        await there.at(0)
+        await there.press(*"." * start)
+        await there.at(start)
+        await there.press(key)
+        await there.at(found)
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("]", "there is nothing further that way"),
+        ("i", "no later event of t-1"),
+        ("w", "no later event of this actor"),
+        ("e", "no later event of this action"),
+    ],
+)
+async def test_where_there_is_nothing_to_go_to_it_is_said(tmp_path: Path, key: str, said: str) -> None:
+    async with past(tmp_path / "tasks.db") as there:
+        await there.press(key)
+        await there.says(said)
+        assert there.position == 8
+
+
+@pytest.mark.parametrize(
+    ("typed", "position"),
+    [("2026-01-31 09:00:35", 3), ("#5", 5), ("2026-01-30", 0), ("now", 8), ("2026-01-31T09:00:40Z", 4)],
+)
+async def test_one_can_go_to_a_time_that_is_typed(tmp_path: Path, typed: str, position: int) -> None:
+    async with past(tmp_path / "tasks.db") as there:
+        await there.press("t", *typed, "enter")
+        await there.at(position)
+
+
+async def test_a_time_that_is_none_is_refused_and_can_be_called_off(tmp_path: Path) -> None:
+    async with past(tmp_path / "tasks.db") as there:
+        await there.press("t", *"teatime", "enter")
+        await there.stage.until(
+            lambda: "'teatime' is no moment" in str(there.stage.deck.screen.query_one("#refusal").render())
+        )
+        await there.press("escape")
+        await there.stage.until(lambda: there.stage.deck.screen is there.screen)
+        assert there.position == 8
+
+
+async def test_what_is_looked_for_is_found_on_and_back(tmp_path: Path) -> None:
+    async with past(tmp_path / "tasks.db") as there:
+        await there.press("^", "/", *"actor:ann", "enter")
+        await there.at(3)
+        await there.press("n")
+        await there.at(4)
+        await there.press("n")
+        await there.at(8)
+        await there.press("n")
+        await there.says("nothing after this meets actor:ann")
+        await there.press("N")
+        await there.at(4)
+        await there.press("/", *"state:failed", "enter")
+        await there.at(7)
+        await there.press("N")
+        await there.says("nothing before this meets state:failed")
+        assert there.position == 7
+
+
+async def test_looking_on_for_nothing_asks_what_for(tmp_path: Path) -> None:
+    async with past(tmp_path / "tasks.db") as there:
+        await there.press("n", *"action:", "enter")
+        await there.stage.until(
+            lambda: "action: needs a name" in str(there.stage.deck.screen.query_one("#refusal").render())
+        )
+
+
+async def test_a_play_runs_to_the_end_and_stands_still_where_it_is_told_to(tmp_path: Path) -> None:
+    async with past(tmp_path / "tasks.db") as there:
+        await there.press("^", "+", "+", "+", "+")
+        await there.says("plays 100 events a second")
+        await there.press("space")
+        await there.at(8)
+        await there.says("this is the end of the log")
+        await there.press("^", "b", *"state:review", "enter")
+        await there.says("plays stop at state:review")
+        await there.press("space")
+        await there.at(4)
+        await there.says("stopped: state:review")
+        assert "▶" not in there.text("#banner")
+        await there.press("b", *["backspace"] * 20, "enter")
+        await there.says("plays stop nowhere")
+
+
+async def test_a_play_at_its_end_begins_anew_and_can_be_paused(tmp_path: Path) -> None:
+    async with past(tmp_path / "tasks.db") as there:
+        await there.press("-", "-", "space")
+        await there.at(0)
+        await there.stage.until(lambda: "▶ 1 event a second" in there.text("#banner"))
+        await there.press("space")
+        await there.stage.until(lambda: "▶" not in there.text("#banner"))
+        await there.press("v")
+        await there.says("plays 60× real time")
+
+
+async def test_a_play_goes_round_a_loop_until_it_is_let_go(tmp_path: Path) -> None:
+    async with past(tmp_path / "tasks.db") as there:
+        await there.press("^", ".", ".")
+        await there.at(2)
+        await there.press("(")
+        await there.says("loop: go to where it ends")
+        await there.press(".", ".", ")")
+        await there.stage.until(lambda: "↻ 2–4" in there.text("#banner"))
+        seen: list[int] = []
+
+        def note() -> bool:
+            if not seen or seen[-1] != there.position:
+                seen.append(there.position)
+            return seen.count(2) > 2
+
+        await there.press("+", "+", "space")
+        await there.stage.until(note)
+        assert set(seen) <= {2, 3, 4}
+        await there.press("space", ")")
+        await there.says("no loop")
+
+
+async def test_every_action_is_refused_with_a_word_on_the_way_back(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    async with past(path) as there:
+        for key in "saXRF":
+            there.screen.query_one("#happened")._notice = None  # type: ignore[attr-defined]
+            await there.press(key)
+            await there.says("this is the past, where nothing can be changed; esc goes back to now")
+        assert len(there.stage.deck.screen_stack) == 2
+        await there.press("enter")
+        await there.stage.until(lambda: len(there.stage.deck.screen_stack) == 3)
+        await there.press(*"saXRF")
+        await there.press("escape", "escape")
+        await there.stage.until(lambda: len(there.stage.deck.screen_stack) == 1)
+        assert len(there.stage.other.events()) == 8
+
+
+@pytest.mark.parametrize("key", ["escape", "q"])
+async def test_one_key_leads_back_to_now(tmp_path: Path, key: str) -> None:
+    async with past(tmp_path / "tasks.db") as there:
+        await there.press(",", key)
+        await there.stage.until(lambda: len(there.stage.deck.screen_stack) == 1)
+        await there.stage.press("t")
+        await there.stage.until(lambda: len(there.stage.deck.screen_stack) == 2)
+        await there.at(8)
+
+
+@BOTH
+async def test_what_happens_meanwhile_is_counted_and_can_be_gone_to(tmp_path: Path, name: str) -> None:
+    async with past(tmp_path / name) as there:
+        await there.press("^")
+        await there.at(0)
+        act(there.stage.other, "t-1", Action.START, actor="zoe")
+        await there.stage.until(lambda: "+1 since" in there.text("#banner"))
+        assert there.position == 0
+        assert "of 9" in there.text("#banner")
+        await there.press("$")
+        await there.at(9)
+        assert "zoe started attempt 2" in there.text("#happened")
+        assert there.columns == [[], ["t-1"], [], [], ["t-2"]]
+
+
+async def test_details_tell_of_the_task_as_it_was(tmp_path: Path) -> None:
+    def page(there: Past) -> str:
+        rows = there.stage.deck.screen._compositor.render_strips()
+        return "\n".join(strip.text for strip in rows)
+
+    async with past(tmp_path / "tasks.db") as there:
+        await there.press(",", ",", ",", ",")
+        await there.at(4)
+        await there.press("enter")
+        await there.stage.until(lambda: "the past: as of" in page(there))
+        shown = page(there)
+        assert "First" in shown
+        assert "First again" not in shown
+        assert "submitted a result" in shown
+        assert "rejected" not in shown
+
+
+async def test_a_copy_is_of_the_task_as_it_was(tmp_path: Path) -> None:
+    async with past(tmp_path / "tasks.db") as there:
+        await there.press(*"," * 6)
+        await there.at(2)
+        await there.press("y")
+        assert there.stage.deck.clipboard == "t-2"
+        await there.press("Y")
+        await there.stage.until(lambda: '"title":"Second"' in there.stage.deck.clipboard)
+        assert '"state":"pending"' in there.stage.deck.clipboard
+
+
+async def test_the_timeline_shows_failures_and_can_be_dragged(tmp_path: Path) -> None:
+    async with past(tmp_path / "tasks.db") as there:
+        bars, marks, ends = there.text("#strip").splitlines()
+        assert marks.count("✗") == 1
+        assert "▲" in marks
+        assert len(bars) == len(ends)
+        pilot = there.stage.pilot
+        strip = there.screen.query_one(Strip)
+        await pilot.mouse_down(strip, offset=(1, 0))
+        await there.at(1)
+        await pilot.hover(strip, offset=(strip.size.width, 0))
+        await there.at(8)
+        await pilot.mouse_up(strip, offset=(strip.size.width, 0))
+
+
+async def test_order_and_lines_of_the_cards_can_be_changed(tmp_path: Path) -> None:
+    async with past(tmp_path / "tasks.db") as there:
+        await there.press(*"," * 6)
+        await there.at(2)
+        lines = there.board.lines
+        await there.press("z")
+        assert there.board.lines != lines
+        await there.press("o", "o", "o")
+        await there.stage.until(lambda: there.columns[0] in (["t-1", "t-2"], ["t-2", "t-1"]))
+
+
+async def test_a_filter_of_the_board_does_not_narrow_the_past(tmp_path: Path) -> None:
+    async with staged(worked(tmp_path / "tasks.db")) as stage:
+        await stage.press("/", *"id:t-2", "enter")
+        await stage.until(lambda: stage.ids(0) == [])
+        await stage.press("t")
+        await stage.until(lambda: len(stage.deck.screen_stack) == 2)
+        there = Past(stage)
+        await there.at(8)
+        assert there.columns == [["t-1"], [], [], [], ["t-2"]]
+
+
+async def test_a_store_without_a_log_has_no_past(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    path.write_text('[{"id": "t-1", "title": "x", "state": "pending"}]')
+    async with staged(path) as stage:
+        await stage.press("t")
+        await stage.until(lambda: "there is no past to go to" in stage.status)
+        assert len(stage.deck.screen_stack) == 1
+
+
+async def test_a_store_that_is_lost_is_said_and_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    async with past(path) as there:
+        hidden = path.with_name("hidden.db")
+        path.rename(hidden)
+        await there.press(",")
+        await there.stage.until(lambda: "was deleted or moved away" in there.text("#banner"))
+        hidden.rename(path)
+        await there.stage.until(lambda: "was deleted" not in there.text("#banner"))
+
+
+async def test_it_fits_small_terminals(tmp_path: Path) -> None:
+    async with past(tmp_path / "tasks.db", size=(40, 12)) as there:
+        assert there.screen.query_one(Strip).size.height == 1
+        assert "◀ PAST" in there.text("#banner")
+        await there.press(",")
+        await there.at(7)
+        assert "esc now" in there.text("#hints")

@@ -1,0 +1,78 @@
+"""What is looked for in the past: events of an actor or an action, and moments at which a query becomes true."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from taskdeck_store.query.match import matches
+from taskdeck_store.query.parse import QueryError, parse
+from taskdeck_store.query.terms import EVERYTHING, Field, Query, TextTerm
+from taskdeck_store.timeline import NOWHERE, STATES, Timeline
+from taskdeck_store.values import Event, Task
+
+_OURS = re.compile(r'"(?:[^"\\]|\\.)*"|(?<!\S)(actor|action):(\S*)')
+_EXAMPLES = {"actor": "actor:ann", "action": "action:reject"}
+
+
+class Seek(Struct, frozen=True):
+    """Events by one of these actors, of one of these actions, after which their task matches a query as it did not
+    before. What is left out does not matter; with no query, each such event is meant.
+    """
+
+    text: str
+    actors: frozenset[str] = frozenset()
+    actions: frozenset[str] = frozenset()
+    query: Query = EVERYTHING
+
+    def skip(self, timeline: Timeline) -> Callable[[int], bool]:
+        """Return what tells, by the position after an event, that it is surely no such event, at little cost."""
+        actors = {number for number, name in enumerate(timeline.actors) if not self.actors or name in self.actors}
+        actions = {number for number, name in enumerate(timeline.actions) if not self.actions or name in self.actions}
+        terms = (term for term in self.query.terms if isinstance(term, TextTerm) and term.field is Field.STATE)
+        of_state = Query(tuple(terms))
+        states = {
+            code for code, state in enumerate(STATES) if matches(of_state, Task(id="", title="", state=state), "")
+        }
+        if not self.query:
+            states.add(NOWHERE)
+
+        def skip(position: int) -> bool:
+            return not (
+                timeline.state[position] in states
+                and timeline.actor[position] in actors
+                and timeline.action[position] in actions
+            )
+
+        return skip
+
+    def meets(self, event: Event, before: Task | None, after: Task | None) -> bool:
+        """Tell whether this is such an event."""
+        if (self.actors and event.actor not in self.actors) or (self.actions and event.action not in self.actions):
+            return False
+        if not self.query:
+            return True
+        is_true = after is not None and matches(self.query, after, event.at)
+        return is_true and not (before is not None and matches(self.query, before, event.at))
+
+
+def parse_seek(text: str, *, me: str) -> Seek:
+    """Return what a text looks for: a filter, with ``actor:`` and ``action:`` beside its fields.
+
+    Raises QueryError, and nothing else, for a text that means nothing.
+    """
+    found: dict[str, set[str]] = {"actor": set(), "action": set()}
+    for word in _OURS.finditer(text):
+        if word[1] is None:
+            continue
+        names = word[2].split(",")
+        if not all(names):
+            raise QueryError(f"{word[1]}: needs a name, as in {_EXAMPLES[word[1]]}", word.start())
+        found[word[1]].update(me if word[1] == "actor" and name == "me" else name for name in names)
+    rest = _OURS.sub(lambda word: word[0] if word[1] is None else " " * len(word[0]), text)
+    query = parse(rest, me=me)
+    if not (query or found["actor"] or found["action"]):
+        raise QueryError(f"type what to look for: {' '.join(_EXAMPLES.values())} state:failed tag:x …", 0)
+    return Seek(text.strip(), frozenset(found["actor"]), frozenset(found["action"]), query)

@@ -1,0 +1,335 @@
+"""From the log to the screen of the past: one thread reads the log, goes where it is told to, plays and searches."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from taskdeck_store.clock import Clock
+from taskdeck_store.contract import Store, StoreError
+from taskdeck_store.past import Past
+from taskdeck_store.values import Event
+from taskdeck_tui.model.density import Density, density
+from taskdeck_tui.model.frame import Frame, look_back
+from taskdeck_tui.model.look import Wanted
+from taskdeck_tui.model.pace import Pace, Play
+from taskdeck_tui.model.seeking import Seek
+from taskdeck_tui.model.travel import Way
+from taskdeck_tui.outlet import Outlet
+
+T = TypeVar("T")
+
+_FRAME = 1 / 30
+"""Seconds between two frames of a play."""
+_SAID = 0.15
+"""Seconds between two words on how far the log has been read."""
+_PIECE = 5_000
+_SEARCHED = 2_000
+"""Events that are searched before the next key is looked for."""
+_RETRY = 0.5
+
+
+class Traveller:
+    """Stands in the past of a store, in a thread of its own with a handle of its own.
+
+    `ready` is run in the thread of the screen when there is a frame to take, `lost` with the reason when the store
+    cannot be read, and with nothing when it can be again.
+    """
+
+    def __init__(self, open_store: Callable[[], Store], wanted: Wanted, now: Clock, outlet: Outlet) -> None:
+        self.ready: Callable[[], None] = lambda: None
+        self.lost: Callable[[str], None] = lambda _: None
+        self._open = open_store
+        self._wanted = wanted
+        self._now = now
+        self._outlet = outlet
+        self._wake = threading.Condition()
+        self._stop = False
+        self._jobs: deque[Callable[[Past], None]] = deque()
+        self._frame: Frame | None = None
+        self._told = False
+        self._width = 1
+        self._growing = True
+        self._stale = True
+        self._thread: threading.Thread | None = None
+        # What follows belongs to the thread alone.
+        self._play: Play | None = None
+        self._stops: Seek | None = None
+        self._loop: tuple[int, int] | None = None
+        self._search: tuple[Seek, int, int] | None = None
+        self._past: Past | None = None
+        self._tip: Event | None = None
+        self._opened_at: int | None = None
+        self._density: tuple[int, int, Density] | None = None
+        self._notice = ""
+        self._follows = True
+
+    def start(self) -> None:
+        """Begin, at the end of the log."""
+        self._thread = threading.Thread(target=self._outlet.guarded(self._work), name="taskdeck-past", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread, which lets go of its store."""
+        with self._wake:
+            self._stop = True
+            self._wake.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def take(self) -> Frame | None:
+        """Return the newest frame, and be told again of what comes after it."""
+        with self._wake:
+            frame, self._frame, self._told = self._frame, None, False
+            return frame
+
+    def want(self, wanted: Wanted) -> None:
+        """Have other parts of the columns read."""
+
+        def show(_: Past) -> None:
+            self._wanted, self._follows = wanted, False
+
+        self._do(show)
+
+    def draw(self, width: int) -> None:
+        """Have the timeline drawn in so many columns."""
+
+        def widen(_: Past) -> None:
+            self._width = width
+
+        self._do(widen)
+
+    def refresh(self) -> None:
+        """Look whether the log has grown."""
+        with self._wake:
+            self._growing = True
+            self._wake.notify()
+
+    def go(self, way: Way, nowhere: str = "") -> None:
+        """Go a way; where it leads nowhere, `nowhere` says so. A play and a search end."""
+
+        def go(past: Past) -> None:
+            self._play = self._search = None
+            found = way(past.timeline, past.position)
+            if found is None:
+                self._notice = nowhere
+            else:
+                past.go(found)
+
+        self._do(go)
+
+    def play(self, pace: Pace) -> None:
+        """Play from here on, or go on at another pace; from the beginning, where this is the end."""
+
+        def play(past: Past) -> None:
+            self._search = None
+            if past.position == past.end:
+                past.go(self._loop[0] if self._loop else 0)
+            self._play = Play(pace, past.position, monotonic())
+
+        self._do(play)
+
+    def pause(self) -> None:
+        """Stand still."""
+
+        def pause(_: Past) -> None:
+            self._play = self._search = None
+
+        self._do(pause)
+
+    def stop_at(self, seek: Seek | None) -> None:
+        """Have plays stop at such events; None: at none."""
+
+        def remember(_: Past) -> None:
+            self._stops = seek
+
+        self._do(remember)
+
+    def loop(self, stretch: tuple[int, int] | None) -> None:
+        """Have plays go round from one position to another; None: not any more."""
+
+        def remember(_: Past) -> None:
+            self._loop = stretch
+
+        self._do(remember)
+
+    def seek(self, seek: Seek, direction: int) -> None:
+        """Go to the next such event, or the last one before; the next key ends the search."""
+
+        def search(past: Past) -> None:
+            self._play = None
+            self._search = (seek, direction, past.position)
+
+        self._do(search)
+
+    def ask(self, read: Callable[[Past], T], answer: Callable[[T], None]) -> None:
+        """Read something of the position, and deliver the answer."""
+
+        def job(past: Past) -> None:
+            found = read(past)
+            self._outlet.hand(lambda: answer(found))
+
+        self._do(job, changes=False)
+
+    def _do(self, job: Callable[[Past], None], *, changes: bool = True) -> None:
+        def done(past: Past) -> None:
+            if changes:
+                self._stale, self._follows = True, True
+            job(past)
+
+        with self._wake:
+            self._jobs.append(done)
+            self._wake.notify()
+
+    def _work(self) -> None:
+        store: Store | None = None
+        troubled = False
+        while not self._stop:
+            try:
+                store = store or self._open()
+                self._past = self._past or Past(store)
+                self._turn(self._past)
+                if troubled:
+                    troubled = False
+                    self._outlet.hand(lambda: self.lost(""))
+                self._rest()
+            except StoreError as error:
+                troubled = True
+                self._lose(error.message)
+        if store is not None:
+            store.close()
+
+    def _lose(self, message: str) -> None:
+        self._outlet.hand(lambda: self.lost(message))
+        with self._wake:
+            self._growing = self._stale = True
+            if not self._stop:
+                self._wake.wait(_RETRY)
+
+    def _turn(self, past: Past) -> None:
+        """Do what is to be done next."""
+        if self._growing:
+            self._growing = False
+            self._read_log(past)
+        with self._wake:
+            jobs = [self._jobs.popleft() for _ in range(len(self._jobs))]
+        for job in jobs:
+            job(past)
+        self._play_on(past)
+        self._search_on(past)
+        if self._stale:
+            self._stale = False
+            self._show(past)
+
+    def _rest(self) -> None:
+        """Wait until there is something to do."""
+        with self._wake:
+            if not (self._jobs or self._growing or self._stop or self._search):
+                self._wake.wait(_FRAME if self._play else None)
+
+    def _read_log(self, past: Past) -> None:
+        """Take in all that is in the log by now; the first time keys wait for it, and a word is said meanwhile."""
+        if _unsealed(past.event(past.end)) != self._tip:
+            self._past = None
+            self._opened_at = self._density = self._tip = None
+            self._growing = True
+            self._notice = "the store was replaced by another one: this is its past"
+            return
+        said, before = monotonic(), past.end
+        total = past.last_seq()
+        while past.read_on(_PIECE) and not self._stop:
+            if self._opened_at is None and monotonic() - said > _SAID:
+                said = monotonic()
+                self._hand(Frame(position=past.end, end=max(total, past.end), whole=False))
+        if self._opened_at is None:
+            self._opened_at = past.end
+            past.go(past.end)
+        self._tip = _unsealed(past.event(past.end))
+        self._stale |= past.end != before or before == 0
+
+    def _play_on(self, past: Past) -> None:
+        play, loop = self._play, self._loop
+        if play is None:
+            return
+        stop, before = past.end if loop is None else min(loop[1], past.end), past.position
+        if loop is not None and past.position >= stop:
+            play = self._play = Play(play.pace, loop[0], monotonic())
+            past.go(loop[0])
+        due = min(max(play.due(past.timeline, monotonic()), past.position), stop)
+        hit = self._first_stop(past, due)
+        if hit is not None and self._stops is not None:
+            self._play, self._notice = None, f"stopped: {self._stops.text}"
+        elif due == stop and loop is None:
+            self._play, self._notice = None, "this is the end of the log"
+        past.go(due if hit is None else hit)
+        if past.position != before or self._play is None:
+            self._stale = self._follows = True
+
+    def _first_stop(self, past: Past, due: int) -> int | None:
+        stops = self._stops
+        if stops is None:
+            return None
+        passed = past.passed(past.position, due, stops.skip(past.timeline))
+        return next((at for at, event, before, after in passed if stops.meets(event, before, after)), None)
+
+    def _search_on(self, past: Past) -> None:
+        if self._search is None:
+            return
+        seek, direction, at = self._search
+        stop = min(max(at + direction * _SEARCHED, 0), past.end)
+        for position, event, before, after in past.passed(at, stop, seek.skip(past.timeline)):
+            if position != past.position and seek.meets(event, before, after):
+                past.go(position)
+                self._search, self._stale, self._follows = None, True, True
+                return
+        self._search = (seek, direction, stop)
+        if stop in (0, past.end):
+            self._search, self._stale = None, True
+            self._notice = f"nothing {'after' if direction > 0 else 'before'} this meets {seek.text}"
+
+    def _show(self, past: Past) -> None:
+        """Hand a frame of the position to the screen."""
+        event = past.event()
+        follow = event.task_id if event is not None and self._follows else None
+        timeline = past.timeline
+        if self._density is None or self._density[:2] != (past.end, self._width):
+            self._density = (past.end, self._width, density(timeline, self._width))
+        self._hand(
+            Frame(
+                position=past.position,
+                end=past.end,
+                event=event,
+                at=past.now,
+                look=look_back(past, self._wanted, self._now(), follow),
+                doubts=past.doubts(),
+                unrecorded=timeline.unrecorded(past.position),
+                arrived=past.end - (self._opened_at or 0),
+                pace=self._play.pace if self._play is not None else None,
+                searching=self._search is not None,
+                loop=self._loop,
+                density=self._density[2],
+                notice=self._notice,
+            )
+        )
+        self._notice = ""
+
+    def _hand(self, frame: Frame) -> None:
+        with self._wake:
+            waiting = self._frame
+            if waiting is not None and waiting.notice and not frame.notice:
+                frame = replace(frame, notice=waiting.notice)
+            self._frame = frame
+            if self._told:
+                return
+            self._told = True
+        self._outlet.hand(self.ready)
+
+
+def _unsealed(event: Event | None) -> Event | None:
+    """An event without its hash, which it may get later."""
+    return None if event is None else replace(event, hash=None)
