@@ -126,7 +126,14 @@ def test_the_model_knows_no_view(name: str) -> None:
 @pytest.mark.parametrize("name", each("taskdeck_tui.cli"))
 def test_the_command_line_loads_a_screen_only_to_open_it(name: str) -> None:
     used = {found for found in imports(MODULES[name], at_load=True) if inside(found, "taskdeck_tui")}
-    plain = ("taskdeck_tui.cli", "taskdeck_tui.safe", "taskdeck_tui.span", "taskdeck_tui.glyphs")
+    words = (
+        "taskdeck_tui.safe",
+        "taskdeck_tui.span",
+        "taskdeck_tui.glyphs",
+        "taskdeck_tui.telling",
+        "taskdeck_tui.steps",
+    )
+    plain = ("taskdeck_tui.cli", *words)
     assert not [found for found in used - {"taskdeck_tui"} if not inside(found, *plain)]
 
 
@@ -158,7 +165,8 @@ def test_importing_the_command_line_loads_nothing_heavy() -> None:
 def test_a_plain_command_loads_nothing_heavy(name: str, tmp_path: Path) -> None:
     store = str(tmp_path / name)
     taskdeck_store.create_store(store)
-    for words in (["add", store, "a task", "--id", "t-1"], ["list", store], ["show", store, "t-1"], ["log", store]):
+    looks = (["list", store], ["show", store, "t-1"], ["log", store], ["replay", store, "t-1"])
+    for words in (["add", store, "a task", "--id", "t-1"], *looks, ["replay", store, "t-1", "--markdown"]):
         loaded = loaded_by(f"from taskdeck_tui.cli.main import main\nassert main({words!r}) == 0")
         assert "taskdeck_tui.cli.main" in loaded
         assert not loaded & set(HEAVY)

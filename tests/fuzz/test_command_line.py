@@ -14,7 +14,9 @@ from tui.cli_stage import on_terminal, taskdeck
 
 _COLOUR = re.compile(r"\x1b\[\d*m")
 """The only sequences that Taskdeck itself writes."""
-_WORDS = (["list"], ["show", "t-2"], ["show", "t-4"], ["log"], ["counts"], ["verify"])
+_WORDS = (["list"], ["show", "t-2"], ["show", "t-4"], ["log"], ["counts"], ["verify"], ["replay", "t-0"])
+_PEOPLE = (["replay", "t-2", "--markdown"], ["replay", "t-4", "--why"])
+"""What takes options of its own in the place of --json."""
 
 
 @examples(15)
@@ -29,6 +31,9 @@ def test_nothing_of_a_strangers_file_reaches_who_reads_the_output(raw: bytes) ->
             assert dangerous(ran.out + ran.err, allowed="\n") == set()
             ran = taskdeck(command, str(path), *rest, "--json")
             assert dangerous(ran.out + ran.err, allowed="\n\u00ad\u200c\u200d") == set()
+        for command, *rest in _PEOPLE:
+            ran = taskdeck(command, str(path), *rest)
+            assert dangerous(ran.out + ran.err, allowed="\n") == set()
 
 
 @examples(1, shrink=False)

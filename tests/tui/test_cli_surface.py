@@ -21,7 +21,7 @@ from taskdeck_tui.cli.parser import FORMS, MOVES
 COMMANDS = (
     *("board", "demo", "init", "add", "list", "counts", "show"),
     *("start", "submit", "approve", "reject", "fail", "retry", "release", "step", "log"),
-    *("verify", "backup", "restore", "recover", "completion"),
+    *("replay", "verify", "backup", "restore", "recover", "completion"),
 )
 
 
@@ -83,6 +83,8 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         (["add", "s.db", "x", "--data", "1e999"], "too large"),
         (["add", "s.db", "-", "--tag", "x"], "TITLE"),
         (["completion", "nope"], "bash"),
+        (["replay", "s.db"], "name a task"),
+        (["replay", "s.db", "a", "--markdown", "--whi"], "--whi"),
         (["lits"], "did you mean list?"),
         (["lits", "s.db"], "did you mean list?"),
     ],
@@ -173,7 +175,7 @@ def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
         done = subprocess.run([bash, "-c", code], capture_output=True, text=True, check=False)
         return done.stdout.split()
 
-    assert completed("taskdeck", "re") == ["reject", "retry", "release", "restore", "recover"]
+    assert completed("taskdeck", "re") == ["reject", "retry", "release", "replay", "restore", "recover"]
     assert completed("taskdeck", "submit", "--re") == ["--result"]
 
 
@@ -227,7 +229,7 @@ def content(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("name", BAD_STORES)
 @pytest.mark.parametrize(
     "words",
-    [["list"], ["counts"], ["show", "a"], ["log"], ["log", "--follow"], ["start", "a"], ["add", "x"]],
+    [["list"], ["counts"], ["show", "a"], ["log"], ["log", "--follow"], ["replay", "a"], ["start", "a"], ["add", "x"]],
     ids=" ".join,
 )
 def test_a_bad_store_gets_one_clear_line(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskdeck_tui.span import span
+from taskdeck_tui.span import span, spans
 
 DAY = 86_400
 
@@ -38,3 +38,22 @@ def test_a_length_is_shown_in_its_largest_unit(seconds: float, shown: str) -> No
 @given(st.floats(-1e6, 99 * 365 * DAY))
 def test_it_takes_three_characters_at_most(seconds: float) -> None:
     assert 2 <= len(span(seconds)) <= 3
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (-5, "0s"),
+        (0.9, "0s"),
+        (59, "59s"),
+        (60, "1m"),
+        (725, "12m 5s"),
+        (6_000, "1h 40m"),
+        (3_605, "1h"),
+        (DAY + 3_600, "1d 1h"),
+        (13 * DAY, "1w 6d"),
+        (400 * DAY, "1y 5w"),
+    ],
+)
+def test_a_length_of_time_with_two_units_says_more(seconds: float, shown: str) -> None:
+    assert spans(seconds) == shown

@@ -17,3 +17,17 @@ def span(seconds: float) -> str:
         if whole >= size * _FIRST.get(unit, 1):
             return f"{whole // size}{unit}"
     return "0s"
+
+
+def spans(seconds: float) -> str:
+    """Return a length of time, rounded down to two units that follow each other: ``1h 40m``, ``12m 5s``, ``5s``.
+
+    `seconds` below zero count as zero. Up to eight characters, until 100 years.
+    """
+    whole = max(0, int(seconds))
+    for at, (size, unit) in enumerate(_UNITS[:-1]):
+        if whole >= size:
+            smaller, small = _UNITS[at + 1]
+            rest = whole % size // smaller
+            return f"{whole // size}{unit}" + (f" {rest}{small}" if rest else "")
+    return f"{whole}s"

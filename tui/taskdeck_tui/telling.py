@@ -5,26 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from taskdeck_store import wording
 from taskdeck_store.clock import to_seconds
 from taskdeck_store.contract import Change, Outcome
 from taskdeck_store.machine import Code, said
-from taskdeck_store.values import EXTERNAL, OUTSIDE, REMOVED, Action, Event, Json, State, Time
+from taskdeck_store.values import Event, Json, Time
 from taskdeck_tui.safe import safe
 from taskdeck_tui.span import span
 
 NOTHING = "–"
 """How an absent or empty value is shown."""
-
-_DID: Mapping[str, str] = {
-    Action.ADD: "added it",
-    Action.SUBMIT: "submitted a result",
-    Action.APPROVE: "approved it",
-    Action.REJECT: "rejected it",
-    Action.FAIL: "failed it",
-    Action.RETRY: "put it back in the queue",
-    Action.RELEASE: "gave it back to the queue",
-    REMOVED: "took it out of the store",
-}
 
 _REFUSED: Mapping[Code, str] = {
     Code.CONFLICT: "changed meanwhile",
@@ -36,21 +26,13 @@ _REFUSED: Mapping[Code, str] = {
 
 
 def who(actor: str) -> str:
-    """Return an actor as a person reads it: a name is a claim, and `external` is nobody's."""
-    return "an outside program" if actor == EXTERNAL else safe(actor)
+    """Return an actor as a person reads it, fit for a terminal."""
+    return safe(wording.who(actor))
 
 
 def did(event: Event) -> str:
-    """Return what was done, without who and why: ``started attempt 2``."""
-    if event.undoes is not None:
-        return f"undid event {event.undoes}{_arrow(event.from_state, event.to_state)}"
-    if event.action == Action.START:
-        return f"started attempt {event.attempts + 1}"
-    if event.action == Action.EDIT:
-        return f"changed {_listed(map(safe, event.changes)) or 'nothing'}"
-    if event.action == OUTSIDE:
-        return f"moved it{_arrow(event.from_state, event.to_state)}"
-    return _DID.get(event.action) or f"did {safe(event.action)}{_arrow(event.from_state, event.to_state)}"
+    """Return what was done, without who and why, fit for a terminal: ``started attempt 2``."""
+    return safe(wording.did(event))
 
 
 def told(event: Event) -> str:
@@ -147,12 +129,6 @@ def _result(outcome: Outcome) -> str:
     return "applied" if outcome.event is not None else "held back"
 
 
-def _arrow(before: State | None, after: State | None) -> str:
-    if before is None and after is None:
-        return ""
-    return f" from {said(before) if before else NOTHING} to {said(after) if after else NOTHING}"
-
-
 def _cut(text: str, limit: int) -> str:
     line = safe(text[: limit + 1])
     return line if len(text) <= limit and len(line) <= limit else line[: limit - 1] + "…"
@@ -165,8 +141,3 @@ def _json_pieces(value: Json) -> Iterator[str]:
         yield from json.JSONEncoder(ensure_ascii=False).iterencode(value)
     except RecursionError:
         yield "…"
-
-
-def _listed(words: Iterable[str]) -> str:
-    every = list(words)
-    return " and ".join(filter(None, [", ".join(every[:-1]), *every[-1:]]))

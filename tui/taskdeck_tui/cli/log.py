@@ -38,11 +38,12 @@ def log(options: Namespace, output: Output) -> Exit:
         else:
             with store.reading():
                 output.mended(store.mended)
-                _tell(_events(store, options.id), output)
+                _tell(every_event(store, options.id), output)
     return told_damage(store, output)
 
 
-def _events(store: Store, task_id: str | None) -> Iterator[Event]:
+def every_event(store: Store, task_id: str | None) -> Iterator[Event]:
+    """Yield all events of the store or of one task in order, read a page at a time."""
     after = 0
     while events := store.events(task_id, after=after, limit=_PAGE):
         yield from events

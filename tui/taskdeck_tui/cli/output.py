@@ -48,7 +48,11 @@ class Output:
 
     def state(self, state: State, columns: int = 0) -> str:
         """Return a state's glyph and word, in its colour, filled up to a width."""
-        return self.paint(f"{GLYPHS[state]} {WORDS[state]}", _COLOURS[state]) + " " * (columns - 2 - len(WORDS[state]))
+        return self.tint(f"{GLYPHS[state]} {WORDS[state]}", state) + " " * (columns - 2 - len(WORDS[state]))
+
+    def tint(self, text: str, state: State) -> str:
+        """Return a text in the colour of a state."""
+        return self.paint(text, _COLOURS[state])
 
     def line(self, text: str) -> None:
         """Write a line for people. What comes from a task must have gone through `safe` by now."""

@@ -138,6 +138,13 @@ def _log(parser: ArgumentParser) -> None:
     parser.add_argument("--follow", action="store_true", help="go on as events are committed, until ctrl+c")
 
 
+def _replay(parser: ArgumentParser) -> None:
+    _store(parser)
+    parser.add_argument("id", metavar="ID", nargs="?", default=None, type=values.text, help="the task to tell of")
+    parser.add_argument("--why", action="store_true", help="only why it is where it is, in sentences")
+    parser.add_argument("--markdown", action="store_true", help="as a Markdown document, with all it holds")
+
+
 def _verify(parser: ArgumentParser) -> None:
     _store(parser)
     parser.add_argument(
@@ -210,6 +217,7 @@ FORMS: Mapping[str, Form] = {
     **{action.value: _move(action) for action in MOVES},
     STEP: Form("the next forward action of each task's state", _acting),
     "log": Form("show the audit log", _log),
+    "replay": Form("tell a task's story: its attempts, the time in each state, what changed and why", _replay),
     "verify": Form("check the audit log's chain of hashes, and the tasks against their events", _verify),
     "backup": Form("copy a store, while others go on using it, and check the copy", _backup),
     "restore": Form("check a backup, then put it in the place of a store, of which a copy is kept", _restore),
