@@ -158,7 +158,8 @@ def test_importing_the_command_line_loads_nothing_heavy() -> None:
 def test_a_plain_command_loads_nothing_heavy(name: str, tmp_path: Path) -> None:
     store = str(tmp_path / name)
     taskdeck_store.create_store(store)
-    for words in (["add", store, "a task", "--id", "t-1"], ["list", store], ["show", store, "t-1"], ["log", store]):
+    adding = ["add", store, "a task", "--id", "t-1"]
+    for words in (adding, ["list", store], ["show", store, "t-1"], ["log", store], ["stats", store]):
         loaded = loaded_by(f"from taskdeck_tui.cli.main import main\nassert main({words!r}) == 0")
         assert "taskdeck_tui.cli.main" in loaded
         assert not loaded & set(HEAVY)

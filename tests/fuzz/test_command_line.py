@@ -14,7 +14,7 @@ from tui.cli_stage import on_terminal, taskdeck
 
 _COLOUR = re.compile(r"\x1b\[\d*m")
 """The only sequences that Taskdeck itself writes."""
-_WORDS = (["list"], ["show", "t-2"], ["show", "t-4"], ["log"], ["counts"], ["verify"])
+_WORDS = (["list"], ["show", "t-2"], ["show", "t-4"], ["log"], ["counts"], ["stats"], ["verify"])
 
 
 @examples(15)
