@@ -165,7 +165,7 @@ def test_importing_the_command_line_loads_nothing_heavy() -> None:
 def test_a_plain_command_loads_nothing_heavy(name: str, tmp_path: Path) -> None:
     store = str(tmp_path / name)
     taskdeck_store.create_store(store)
-    looks = (["list", store], ["show", store, "t-1"], ["log", store], ["replay", store, "t-1"])
+    looks = (["list", store], ["show", store, "t-1"], ["log", store], ["stats", store], ["replay", store, "t-1"])
     for words in (["add", store, "a task", "--id", "t-1"], *looks, ["replay", store, "t-1", "--markdown"]):
         loaded = loaded_by(f"from taskdeck_tui.cli.main import main\nassert main({words!r}) == 0")
         assert "taskdeck_tui.cli.main" in loaded

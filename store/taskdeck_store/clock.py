@@ -14,7 +14,6 @@ Clock: TypeAlias = Callable[[], Time]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 def utc_now() -> Time:
@@ -47,12 +46,12 @@ def not_before(moment: Time, last: Time | None) -> Time:
 
 def plus(moment: Time, seconds: float) -> Time:
     """Return the moment so many seconds later (or earlier, when negative)."""
-    return (datetime.fromisoformat(moment) + timedelta(seconds=seconds)).astimezone(UTC).strftime(_FORMAT)
+    return _told(datetime.fromisoformat(moment) + timedelta(seconds=seconds))
 
 
 @lru_cache(maxsize=16)
 def _to_the_second(seconds: int) -> str:
-    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    return (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
 
 
 def normalised(moment: str) -> Time | None:
@@ -62,6 +61,11 @@ def normalised(moment: str) -> Time | None:
     except ValueError:
         return None
     try:
-        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC).strftime(_FORMAT)
+        return _told(parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC))
     except OverflowError:
         return None
+
+
+def _told(moment: datetime) -> Time:
+    # Not strftime: of a year before 1000, it writes fewer than four digits.
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"

@@ -14,7 +14,7 @@ from tui.cli_stage import on_terminal, taskdeck
 
 _COLOUR = re.compile(r"\x1b\[\d*m")
 """The only sequences that Taskdeck itself writes."""
-_WORDS = (["list"], ["show", "t-2"], ["show", "t-4"], ["log"], ["counts"], ["verify"], ["replay", "t-0"])
+_WORDS = (["list"], ["show", "t-2"], ["show", "t-4"], ["log"], ["counts"], ["stats"], ["verify"], ["replay", "t-0"])
 _PEOPLE = (["replay", "t-2", "--markdown"], ["replay", "t-4", "--why"])
 """What takes options of its own in the place of --json."""
 

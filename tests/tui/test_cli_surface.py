@@ -21,7 +21,7 @@ from taskdeck_tui.cli.parser import FORMS, MOVES
 COMMANDS = (
     *("board", "demo", "init", "add", "list", "counts", "show"),
     *("start", "submit", "approve", "reject", "fail", "retry", "release", "step", "log"),
-    *("replay", "verify", "backup", "restore", "recover", "completion"),
+    *("replay", "stats", "verify", "backup", "restore", "recover", "completion"),
 )
 
 
@@ -82,6 +82,10 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         (["add", "s.db", "x", "--priority", "high"], "whole number"),
         (["add", "s.db", "x", "--data", "1e999"], "too large"),
         (["add", "s.db", "-", "--tag", "x"], "TITLE"),
+        (["stats", "s.db", "stat:x"], "did you mean state?"),
+        (["stats", "s.db", "--from", "soon"], "--from: 'soon' is no moment; understood are 2026-01-31"),
+        (["stats", "s.db", "--to", "-2y"], "--to: '-2y' is no moment"),
+        (["stats", "s.db", "--from", "-1h", "--to", "-2h"], "the span is empty: --from "),
         (["completion", "nope"], "bash"),
         (["replay", "s.db"], "name a task"),
         (["replay", "s.db", "a", "--markdown", "--whi"], "--whi"),
@@ -229,7 +233,17 @@ def content(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("name", BAD_STORES)
 @pytest.mark.parametrize(
     "words",
-    [["list"], ["counts"], ["show", "a"], ["log"], ["log", "--follow"], ["replay", "a"], ["start", "a"], ["add", "x"]],
+    [
+        ["list"],
+        ["counts"],
+        ["show", "a"],
+        ["log"],
+        ["log", "--follow"],
+        ["replay", "a"],
+        ["stats"],
+        ["start", "a"],
+        ["add", "x"],
+    ],
     ids=" ".join,
 )
 def test_a_bad_store_gets_one_clear_line(

@@ -111,6 +111,10 @@ def _command(name: str, options: Namespace, output: Output) -> int:
             from taskdeck_tui.cli.story import replay
 
             return replay(options, output)
+        case "stats":
+            from taskdeck_tui.cli.stats import stats
+
+            return stats(options, output)
         case "verify":
             from taskdeck_tui.cli.verifying import verify_store
 

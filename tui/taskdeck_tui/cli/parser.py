@@ -145,6 +145,20 @@ def _replay(parser: ArgumentParser) -> None:
     parser.add_argument("--markdown", action="store_true", help="as a Markdown document, with all it holds")
 
 
+def _stats(parser: ArgumentParser) -> None:
+    _store(parser)
+    _query(parser, "only of tasks that match this now, as list finds them, whatever they were like then (all)")
+    moment = "2026-01-31, '2026-01-31 14:05', 14:05, 'yesterday 9am', -2h, in UTC"
+    parser.add_argument("--from", dest="begins", metavar="T", type=values.term, help=f"{moment} (the first event)")
+    parser.add_argument(
+        "--to",
+        dest="ends",
+        metavar="T",
+        type=values.term,
+        help="likewise (now where --from is given, else the last event)",
+    )
+
+
 def _verify(parser: ArgumentParser) -> None:
     _store(parser)
     parser.add_argument(
@@ -180,10 +194,8 @@ def _store(parser: ArgumentParser) -> None:
     _json(parser)
 
 
-def _query(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "query", metavar="QUERY", nargs="*", default=[], type=values.term, help="state:review tag:x age>1h -tag:y …"
-    )
+def _query(parser: ArgumentParser, meaning: str = "state:review tag:x age>1h -tag:y …") -> None:
+    parser.add_argument("query", metavar="QUERY", nargs="*", default=[], type=values.term, help=meaning)
 
 
 def _actor(parser: ArgumentParser) -> None:
@@ -218,6 +230,7 @@ FORMS: Mapping[str, Form] = {
     STEP: Form("the next forward action of each task's state", _acting),
     "log": Form("show the audit log", _log),
     "replay": Form("tell a task's story: its attempts, the time in each state, what changed and why", _replay),
+    "stats": Form("measure what the audit log tells: throughput, times, attempts, failures, actors", _stats, asks=True),
     "verify": Form("check the audit log's chain of hashes, and the tasks against their events", _verify),
     "backup": Form("copy a store, while others go on using it, and check the copy", _backup),
     "restore": Form("check a backup, then put it in the place of a store, of which a copy is kept", _restore),

@@ -9,7 +9,7 @@ from taskdeck_store.values import Json
 from taskdeck_tui.safe import safe
 
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
-_NEGATED_TERM = re.compile(r"-[^-0-9]")
+_LIKE_AN_OPTION = re.compile(r"-(?:[^-0-9]|[0-9]+[A-Za-z])")
 _SHIELD = "\0"
 
 
@@ -48,12 +48,12 @@ def json_value(word: str) -> Json:
 
 
 def shielded(words: list[str]) -> list[str]:
-    """Return words in which a negated term of a query (``-tag:x``) does not look like an option to argparse."""
-    return [_SHIELD + word if _NEGATED_TERM.match(word) and word != "-h" else word for word in words]
+    """Return words in which a negated term (``-tag:x``) or a moment (``-2h``) looks like no option to argparse."""
+    return [_SHIELD + word if _LIKE_AN_OPTION.match(word) and word != "-h" else word for word in words]
 
 
 def term(word: str) -> str:
-    """Return a word of a query, its shield taken off."""
+    """Return a word of a query or of a moment, its shield taken off."""
     return text(word.removeprefix(_SHIELD))
 
 
