@@ -198,7 +198,9 @@ def take_place(store: str, new: str) -> None:
     """Put another store's files in the place of this one's."""
     folder = Path(store).parent
     for path in folder.glob("tasks*"):
-        path.unlink()
+        # What is replaced is never gone: a follower that looks just then would say so.
+        if not (Path(new).parent / path.name).exists():
+            path.unlink()
     for path in Path(new).parent.iterdir():
         path.replace(folder / path.name)
 

@@ -13,6 +13,7 @@ from board_stage import Stage, act, add, staged
 from taskdeck_store import Action, command, create_store, open_store
 from taskdeck_store.clock import from_microseconds, to_microseconds
 from taskdeck_tui.board.widget import Board
+from taskdeck_tui.config import config_path
 from taskdeck_tui.replay.screen import ReplayScreen
 from taskdeck_tui.replay.strip import Strip
 
@@ -418,3 +419,12 @@ async def test_it_fits_small_terminals(tmp_path: Path) -> None:
         await there.press(",")
         await there.at(7)
         assert "esc now" in there.text("#hints")
+
+
+async def test_a_key_that_a_user_gave_to_an_action_still_leads_through_the_past(tmp_path: Path) -> None:
+    config_path().parent.mkdir(parents=True)
+    config_path().write_text('[keys]\napprove = "."\n')
+    async with past(tmp_path / "tasks.db") as there:
+        assert not there.stage.deck._config.problems
+        await there.press(",", ",", ".")
+        await there.at(7)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import signal
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual.app import App, SystemCommand
+from textual.binding import BindingType
 from textual.screen import Screen
 
 from taskdeck_store.clock import Clock
@@ -20,7 +22,7 @@ from taskdeck_tui.board.screen import BoardScreen
 from taskdeck_tui.config import Config, Remembered, load_config, load_remembered, remember
 from taskdeck_tui.crash import told
 from taskdeck_tui.feed import Reader
-from taskdeck_tui.keys import KEYS
+from taskdeck_tui.keys import KEYS, acts, bindings
 from taskdeck_tui.outlet import Outlet
 from taskdeck_tui.themes import DEFAULT_THEME, THEMES
 from taskdeck_tui.writer import Writer
@@ -37,6 +39,12 @@ FILTERS = ("state:review", "state:failed", "owner:me", "attempts>1", "age>1h", "
 class Deck(App[int]):
     """Taskdeck on one store."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # Where neither board nor page takes an action's key, the past is shown. Its own keys come first.
+        dataclasses.replace(binding, action="refuse", show=False)
+        for binding in bindings("task")
+        if acts(binding)
+    ]
     CSS_PATH = "deck.tcss"
     TITLE = "Taskdeck"
     ENABLE_COMMAND_PALETTE = True
@@ -136,6 +144,11 @@ class Deck(App[int]):
     def on_mine_screen_task_wanted(self, message: MineScreen.TaskWanted) -> None:
         """Open a task that the operator acted on."""
         self._board.pages.open_details(message.task_id)
+
+    def action_refuse(self) -> None:
+        """Say why nothing is done in the past."""
+        if self._board.past is not None:
+            self._board.past.refuse()
 
     def action_help(self) -> None:
         """Show every key as bound now."""

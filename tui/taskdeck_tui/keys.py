@@ -159,7 +159,7 @@ KEYS: tuple[KeySpec, ...] = (
 
 SCREENS: Mapping[str, tuple[Scope, ...]] = {
     "Board": ("board", "task"),
-    "Past": ("past", "task"),
+    "Past": ("past",),
     "Details": ("page", "pane", "task", "details"),
     "Lists": ("page", "pane", "rows"),
     "Conflict": ("conflict", "pane"),
@@ -189,6 +189,11 @@ def bindings(*scopes: Scope) -> list[Binding]:
         for spec in KEYS
         if not set(spec.scopes).isdisjoint(scopes)
     ]
+
+
+def acts(binding: Binding) -> bool:
+    """Tell whether a binding is that of an action on tasks."""
+    return binding.action.startswith(("act(", "step"))
 
 
 def typed_in(spec: KeySpec) -> bool:

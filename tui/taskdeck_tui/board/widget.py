@@ -23,7 +23,7 @@ from taskdeck_store.values import State
 from taskdeck_tui.board.layout import layout
 from taskdeck_tui.board.painter import GROUNDS, INKS, Painter, hue
 from taskdeck_tui.board.scene import Scene, differences, scene
-from taskdeck_tui.keys import BY_ID, bindings
+from taskdeck_tui.keys import BY_ID, acts, bindings
 from taskdeck_tui.model.look import Jump
 from taskdeck_tui.model.view import View, covered, focus_column, move, put_cursor, resize, scroll, scroll_to, sidle
 
@@ -53,9 +53,7 @@ class Board(Widget, can_focus=True):
         f"board--{name}" for name in (*INKS, *GROUNDS, *(hue(state) for state in State))
     }
     BINDINGS: ClassVar[list[BindingType]] = [
-        binding
-        for binding in bindings("board", "task")
-        if BY_ID[binding.id or ""].group == "Move" or binding.action.startswith(("act(", "step"))
+        binding for binding in bindings("board", "task") if BY_ID[binding.id or ""].group == "Move" or acts(binding)
     ]
     ALLOW_SELECT = False
 

@@ -25,7 +25,7 @@ from taskdeck_store.query.terms import EVERYTHING
 from taskdeck_store.values import Event, Task, Time
 from taskdeck_tui.board.widget import Board
 from taskdeck_tui.hints import HintLine
-from taskdeck_tui.keys import BY_ID, bindings
+from taskdeck_tui.keys import BY_ID, acts, bindings
 from taskdeck_tui.model import orders, travel
 from taskdeck_tui.model.frame import Frame, wanted_of
 from taskdeck_tui.model.look import EVENTS_SHOWN, Jump
@@ -54,7 +54,7 @@ class ReplayScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         dataclasses.replace(binding, show=False) if "task" in BY_ID[binding.id or ""].scopes else binding
         for binding in bindings("past", "task")
-        if BY_ID[binding.id or ""].group != "Move"
+        if BY_ID[binding.id or ""].group != "Move" and not acts(binding)
     ]
     CSS_PATH: ClassVar[CSSPathType | None] = [Path(__file__).with_name("replay.tcss")]
     AUTO_FOCUS = "Board"
@@ -152,14 +152,6 @@ class ReplayScreen(Screen[None]):
     def on_board_opened(self) -> None:
         """Open the task that was clicked."""
         self.action_details()
-
-    def action_act(self, name: str) -> None:
-        """Say why nothing is done."""
-        self.refuse()
-
-    def action_step(self) -> None:
-        """Say why nothing is done."""
-        self.refuse()
 
     def action_go(self, count: int) -> None:
         """Go so many events on, or back."""
