@@ -8,7 +8,7 @@ from itertools import compress
 
 from taskdeck_store import clock
 from taskdeck_store.contract import Key, Order, Tally
-from taskdeck_store.ranks import UNKNOWN
+from taskdeck_store.ranks import BITS, RANK, UNKNOWN
 from taskdeck_store.timeline import NOWHERE, STATES, Timeline
 from taskdeck_store.values import State
 
@@ -16,17 +16,13 @@ _NEAR = 4
 """One in so many of the events between keyframes: so far, the way is gone step by step; a farther position is worked
 out from the keyframe before it."""
 
-_BITS = 32
-_RANK = (1 << _BITS) - 1
-"""The bits of a place that hold its rank; above them is the priority, where tasks are sorted by it."""
-
 _CODES = {state: code for code, state in enumerate(STATES)}
 _ONLY = [bytes(int(code == wanted) for code in range(256)) for wanted in range(len(STATES))]
 """For each state, what makes 1 of its code, and 0 of all others."""
 
 
 class Moment:
-    """The columns at a position, which `go` changes. A *place* is a number that tasks of a column are sorted by."""
+    """The columns at a position, which `go` changes: tasks sorted by their places, or by the ranks in these."""
 
     def __init__(self, timeline: Timeline) -> None:
         self.position = 0
@@ -76,7 +72,7 @@ class Moment:
         first, last = max(0, number - max(0, before)), min(count, number + max(0, limit))
         shown = places[count - last : count - first][::-1] if order is Order.NEWEST else places[first:last]
         ranks, task = self._timeline.ranks, self._timeline.task
-        return first, [task[ranks.position(place & _RANK)] for place in shown]
+        return first, [task[ranks.position(place & RANK)] for place in shown]
 
     def state(self, task: int) -> State | None:
         """Return the state of a task; None where it is not there."""
@@ -131,8 +127,8 @@ class Moment:
         self._events[task], self._codes[task] = event, timeline.state[event]
 
     def _place(self, event: int, *, by_priority: bool) -> int:
-        timeline = self._timeline
-        return timeline.ranks.of[event] + (timeline.priority[event] << _BITS if by_priority else 0)
+        place = self._timeline.places[event]
+        return place if by_priority else place & RANK
 
     def _sorted(self, code: int, *, by_priority: bool) -> list[int]:
         """The places of a column, upwards."""
@@ -141,18 +137,15 @@ class Moment:
         return self._columns[code, by_priority]
 
     def _places(self, code: int, *, by_priority: bool) -> list[int]:
-        held = list(compress(self._events, self._codes.translate(_ONLY[code])))
-        ranks = list(map(self._timeline.ranks.of.__getitem__, held))
-        if by_priority:
-            priorities = map(self._timeline.priority.__getitem__, held)
-            return [(priority << _BITS) + rank for priority, rank in zip(priorities, ranks, strict=True)]
-        return ranks
+        held = compress(self._events, self._codes.translate(_ONLY[code]))
+        places = list(map(self._timeline.places.__getitem__, held))
+        return places if by_priority else [place & RANK for place in places]
 
     def _first(self, code: int) -> int:
         """Since when the oldest of a column is in it."""
         by_priority = self._columns.get((code, True))
         if by_priority is not None and (code, False) not in self._columns:
-            since = self._since(min(map(_RANK.__and__, by_priority), default=0))
+            since = self._since(min(map(RANK.__and__, by_priority), default=0))
             if since != UNKNOWN:
                 return since
         places = self._sorted(code, by_priority=False)
@@ -160,13 +153,13 @@ class Moment:
         return self._since(places[known]) if known < len(places) else UNKNOWN
 
     def _since(self, place: int) -> int:
-        return self._timeline.ranks.key(place & _RANK)[0]
+        return self._timeline.ranks.key(place & RANK)[0]
 
     def _key(self, place: int) -> tuple[int | str, ...]:
-        return self._timeline.ranks.key(place & _RANK)
+        return self._timeline.ranks.key(place & RANK)
 
     def _prioritised(self, place: int) -> tuple[int | str, ...]:
-        return (place >> _BITS, *self._timeline.ranks.key(place & _RANK))
+        return (place >> BITS, *self._timeline.ranks.key(place & RANK))
 
 
 def _bound(start: Key) -> Key:

@@ -14,7 +14,7 @@ from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.timeline import Doubt, Timeline
 from taskdeck_store.values import Card, Event, State, Task, Time
 
-_PIECE = 10_000
+_PIECE = 2_000
 _PAGE = 1_000
 _EARLIEST = clock.from_microseconds(0)
 _CARDS = 5_000

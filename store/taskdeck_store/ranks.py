@@ -1,4 +1,4 @@
-"""In which order events have brought their tasks to where they stand: by since when, then by the task's id."""
+"""Where events put their tasks among others: a whole number each, so that columns are sorted by comparing numbers."""
 
 from __future__ import annotations
 
@@ -11,44 +11,55 @@ UNKNOWN = -(1 << 62)
 """The time of what is not known to have one: before all others."""
 
 
-class Ranks:
-    """A rank for each event, so that tasks that stand after them are sorted by comparing whole numbers.
+BITS = 32
+RANK = (1 << BITS) - 1
+"""The bits of a place that hold its rank."""
 
-    An event that left its task where it was has the rank of the one that brought it there. `since` (in µs, or UNKNOWN)
-    and `task` are those of the events, by position from 1 on, and `ids` the tasks' ids; their owner extends them, and
-    then calls `extend`. `turn` counts how often ranks that had been given were given anew.
+
+class Ranks:
+    """The places of events: the priority that one leaves its task with, and below it in `BITS` bits a rank, which says
+    since when the task is in its state, and among those of one time its id. An event that left its task where it was
+    has the rank of the one that brought it there.
+
+    `places`, `since` (in µs, or UNKNOWN) and `task` are those of the events by position, from 1 on, and `ids` the
+    tasks' ids; their owner extends them, with places that have no rank yet, and then calls `extend`. `turn` counts how
+    often ranks that had been given were given anew.
     """
 
-    def __init__(self, since: array[int], task: array[int], ids: Sequence[str]) -> None:
+    def __init__(self, places: array[int], since: array[int], task: array[int], ids: Sequence[str]) -> None:
+        self._places = places
         self._since = since
         self._task = task
         self._ids = ids
         self._ranked = array("I", [0])
-        self.of = array("I", [0])
+        self._end = 1
         self.turn = 0
 
     def extend(self, previous: array[int]) -> None:
         """Give ranks to the events that have none yet; `previous` has the position of each one's last, of its task."""
-        first, since = len(self.of), self._since
+        first, since, places = self._end, self._since, self._places
+        self._end = len(since)
         times = since[first:]
         latest = since[self._ranked[-1]]
         if latest < times[0] and all(map(operator.lt, times, times[1:])):
-            self.of.extend(range(len(self._ranked), len(self._ranked) + len(times)))
-            self._ranked.extend(range(first, len(since)))
-            return
-        fresh = self._fresh(first, previous)
-        if len(self._ranked) > 1 and fresh and min(map(since.__getitem__, fresh)) <= latest:
-            self.turn += 1
-            first, fresh = 1, self._fresh(1, previous)
-            del self._ranked[1:], self.of[1:]
-        fresh.sort(key=since.__getitem__)
-        self._break_ties(fresh)
-        self.of.extend([0] * (len(since) - len(self.of)))
+            fresh = list(range(first, len(since)))
+        else:
+            fresh = self._fresh(first, previous)
+            if len(self._ranked) > 1 and fresh and min(map(since.__getitem__, fresh)) <= latest:
+                self.turn += 1
+                first, fresh = 1, self._fresh(1, previous)
+                del self._ranked[1:]
+                for position in range(1, len(places)):
+                    places[position] &= ~RANK
+            fresh.sort(key=since.__getitem__)
+            self._break_ties(fresh)
         for rank, position in enumerate(fresh, len(self._ranked)):
-            self.of[position] = rank
-        self._ranked.extend(fresh)
-        for position in range(first, len(since)):
-            self.of[position] = self.of[position] or self.of[previous[position]]
+            places[position] += rank
+        self._ranked.extend(array("I", fresh))
+        if len(fresh) < len(since) - first:
+            for position in range(first, len(since)):
+                if not places[position] & RANK:
+                    places[position] += places[previous[position]] & RANK
 
     def position(self, rank: int) -> int:
         """Return the position of the event that a rank was given to."""

@@ -13,7 +13,7 @@ from enum import IntFlag
 
 from taskdeck_store import clock
 from taskdeck_store.contract import Trace
-from taskdeck_store.ranks import UNKNOWN, Ranks
+from taskdeck_store.ranks import BITS, RANK, UNKNOWN, Ranks
 from taskdeck_store.values import OUTSIDE, REMOVED, Action, Json, State, Task, Time
 
 EVERY = 1 << 13
@@ -66,15 +66,15 @@ class Timeline:
         self.action = array("I", [0])
         self.state = bytearray([NOWHERE])
         """The code of the state that the event leaves its task in."""
-        self.priority = array("i", [_PRIORITY])
-        """The priority that the event leaves its task with."""
+        self.places = array("q", [_PRIORITY << BITS])
+        """Where the event leaves its task in a column; see `taskdeck_store.ranks.Ranks`."""
         self.doubt = bytearray(1)
         self.previous = array("I", [0])
         """The position of the last event of the same task before; 0: there is none."""
         self.keyframes = [(array("I"), bytearray())]
         """By task, the position of its last event by then, and its state's code; shorter by those that had none."""
         self._since = array("q", [UNKNOWN])
-        self.ranks = Ranks(self._since, self.task, self.ids)
+        self.ranks = Ranks(self.places, self._since, self.task, self.ids)
         self.numbers = _Numbers(self.ids)
         self._actor_numbers = _Numbers(self.actors)
         self._action_numbers = _Numbers(self.actions)
@@ -92,10 +92,14 @@ class Timeline:
             return
         seqs, ids, times, actors, actions, befores, afters, changes = zip(*traces, strict=True)
         first = len(self.seqs)
-        self.task.extend(map(self.numbers.__getitem__, ids))
-        self.actor.extend(map(self._actor_numbers.__getitem__, actors))
-        self.action.extend(map(self._action_numbers.__getitem__, actions))
-        self.state.extend(map(_CODES.__getitem__, afters))
+        for numbers, names, values in (
+            (self.task, self.numbers, ids),
+            (self.actor, self._actor_numbers, actors),
+            (self.action, self._action_numbers, actions),
+        ):
+            # An array takes another one, and a list, several times as fast as it takes what it must ask for.
+            numbers.extend(array("I", list(map(names.__getitem__, values))))
+        self.state.extend(bytes(map(_CODES.__getitem__, afters)))
         self.doubt.extend(bytes(len(seqs)))
         self._number(seqs)
         self._time(times)
@@ -128,7 +132,7 @@ class Timeline:
             for position, seq in enumerate(seqs, len(self.seqs)):
                 self.doubt[position] |= 0 if seq == last + 1 else Doubt.MISSING
                 last = seq
-        self.seqs.extend(seqs)
+        self.seqs.extend(array("Q", seqs))
 
     def _time(self, times: Sequence[Time]) -> None:
         latest, (minute, begin) = self.times[-1], self._minute
@@ -148,13 +152,13 @@ class Timeline:
             else:
                 latest = time
             found.append(latest)
-        self.times.extend(found)
+        self.times.extend(array("q", found))
         self._minute = minute, begin
 
     def _follow(self, first: int, befores: bytes, changes: Sequence[Mapping[str, tuple[Json, Json]] | None]) -> None:
         """Have each event follow on the last one of its task."""
         last, standing = self._last, self._standing
-        priority, since, times = self.priority, self._since, self.times
+        places, since, times, priorities = self.places, self._since, self.times, ~RANK
         last.extend([0] * (len(self.ids) - len(last)))
         standing.extend([NOWHERE] * (len(self.ids) - len(standing)))
         events = zip(self.task[first:], befores, self.state[first:], changes, strict=True)
@@ -164,7 +168,7 @@ class Timeline:
                 self.doubt[position] |= Doubt.UNFOUNDED
                 if not previous:
                     self._unfounded.append(position)
-            priority.append(_PRIORITY if held == NOWHERE else priority[previous])
+            places.append(_PRIORITY << BITS if held == NOWHERE else places[previous] & priorities)
             since.append(since[previous] if before == after and held != NOWHERE else times[position])
             if change is not None:
                 self._take(change)
@@ -177,7 +181,8 @@ class Timeline:
         """Have a change that is on record give the last event's task its priority and time."""
         if "priority" in change:
             value = change["priority"][1]
-            self.priority[-1] = min(max(value, -_FARTHEST), _FARTHEST) if type(value) is int else _PRIORITY
+            priority = min(max(value, -_FARTHEST), _FARTHEST) if type(value) is int else _PRIORITY
+            self.places[-1] = priority << BITS
         if "state_since" in change:
             value = change["state_since"][1]
             moment = _microseconds(value) if isinstance(value, str) else UNKNOWN

@@ -20,6 +20,7 @@ from taskdeck_store import Action, Order, State, Store, command, open_store
 from taskdeck_store.contract import Trace
 from taskdeck_store.past import Past
 from taskdeck_store.query.parse import parse
+from taskdeck_store.ranks import BITS, RANK
 from taskdeck_store.timeline import Doubt, Timeline
 
 EVERY = 8
@@ -201,11 +202,11 @@ def test_ranks_given_piece_by_piece_are_those_of_one_sort(data: st.DataObject) -
     whole = Timeline(every=EVERY)
     whole.extend(traces)
     positions = range(1, len(traces) + 1)
-    keys = [timeline.ranks.key(timeline.ranks.of[position]) for position in positions]
-    assert keys == [whole.ranks.key(whole.ranks.of[position]) for position in positions]
-    assert [key for _, key in sorted(zip(map(timeline.ranks.of.__getitem__, positions), keys, strict=True))] == sorted(
-        keys
-    )
+    ranks = [timeline.places[position] & RANK for position in positions]
+    keys = [timeline.ranks.key(rank) for rank in ranks]
+    assert keys == [whole.ranks.key(whole.places[position] & RANK) for position in positions]
+    assert [timeline.places[at] >> BITS for at in positions] == [whole.places[at] >> BITS for at in positions]
+    assert [key for _, key in sorted(zip(ranks, keys, strict=True))] == sorted(keys)
     for one, other in zip(positions, keys, strict=True):
         assert other[1] == traces[one - 1][1]
 

@@ -30,8 +30,8 @@ SWITCH = 0.0005
 """Seconds after which a busy thread lets another one run: rows are read one by one, and the screen waits for them."""
 
 
-def run_board(address: str, *, read_only: bool, actor: str, now: Clock = utc_now) -> int:
-    """Show the board of a store until the user leaves it; return the exit code.
+def run_board(address: str, *, read_only: bool, actor: str, travels: bool = False, now: Clock = utc_now) -> int:
+    """Show the board of a store until the user leaves it, at first its past if it `travels`; return the exit code.
 
     Raises StoreError when the store cannot be opened.
     """
@@ -55,6 +55,7 @@ def run_board(address: str, *, read_only: bool, actor: str, now: Clock = utc_now
             writer,
             outlet,
             past=lambda: open_readable(address, read_only=True, now=now, patience=READ_PATIENCE),
+            travels=travels,
             read_only=locked,
             actor=actor,
             now=now,

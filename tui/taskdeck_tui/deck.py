@@ -59,10 +59,12 @@ class Deck(App[int]):
         outlet: Outlet,
         *,
         past: Callable[[], Store],
+        travels: bool = False,
         read_only: bool,
         actor: str,
         now: Clock,
     ) -> None:
+        """`past` opens the store once more, for time travel; a deck that `travels` begins with it."""
         super().__init__()
         self._config: Config = load_config()
         self._remembered: Remembered = load_remembered()
@@ -79,6 +81,7 @@ class Deck(App[int]):
             writer,
             outlet,
             past=past,
+            travels=travels,
             read_only=read_only,
             actor=actor,
             now=now,

@@ -76,6 +76,7 @@ class BoardScreen(Screen[None]):
         outlet: Outlet,
         *,
         past: Callable[[], Store],
+        travels: bool,
         read_only: bool,
         actor: str,
         now: Clock,
@@ -89,6 +90,7 @@ class BoardScreen(Screen[None]):
         self._outlet = outlet
         self._store_name = _short(address)
         self._open_past = past
+        self._travels = travels
         self.past: ReplayScreen | None = None
         self._me = actor
         self._now = now
@@ -151,6 +153,8 @@ class BoardScreen(Screen[None]):
         gc.enable()
         self._reader.start()
         self._reader.ask(reads.history, self._throughput_begins)
+        if self._travels:
+            self.action_travel()
 
     def on_unmount(self) -> None:
         """Let the other threads know that there is no screen any more."""

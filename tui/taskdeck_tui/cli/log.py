@@ -38,7 +38,7 @@ def log(options: Namespace, output: Output) -> Exit:
         else:
             with store.reading():
                 output.mended(store.mended)
-                _tell(every_event(store, options.id), output)
+                tell_events(every_event(store, options.id), output)
     return told_damage(store, output)
 
 
@@ -50,7 +50,8 @@ def every_event(store: Store, task_id: str | None) -> Iterator[Event]:
         after = events[-1].seq
 
 
-def _tell(events: Iterable[Event], output: Output) -> None:
+def tell_events(events: Iterable[Event], output: Output) -> None:
+    """Write events, one a line, or as one JSON array."""
     if output.json:
         output.array(events)
         return

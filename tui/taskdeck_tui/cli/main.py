@@ -108,7 +108,7 @@ def _command(name: str, options: Namespace, output: Output) -> int:
 
             return log(options, output)
         case "replay":
-            from taskdeck_tui.cli.story import replay
+            from taskdeck_tui.cli.past import replay
 
             return replay(options, output)
         case "stats":

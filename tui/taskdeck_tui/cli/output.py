@@ -88,6 +88,11 @@ class Output:
         elif sentences:
             self._warn("\n".join(f"taskdeck: mended: {safe(sentence)}" for sentence in sentences))
 
+    def note(self, sentence: str) -> None:
+        """Tell something more on stderr; programs are not told."""
+        if not self.json:
+            self._warn(f"taskdeck: {safe(sentence)}")
+
     def _warn(self, text: str) -> None:
         if sys.stderr is None:
             return

@@ -18,6 +18,7 @@ BOARD = "board"
 SHELLS = ("bash", "zsh", "tcsh", "fish")
 
 _HELP_COLUMNS = 78
+_MOMENT = "2026-01-31, '2026-01-31 14:05', 14:05, 'yesterday 9am', -2h, in UTC"
 
 _DESCRIPTION = "A control room for a store of tasks: watch them live, step, approve, reject, retry or fail them."
 _EPILOG = (
@@ -140,16 +141,19 @@ def _log(parser: ArgumentParser) -> None:
 
 def _replay(parser: ArgumentParser) -> None:
     _store(parser)
-    parser.add_argument("id", metavar="ID", nargs="?", default=None, type=values.text, help="the task to tell of")
-    parser.add_argument("--why", action="store_true", help="only why it is where it is, in sentences")
-    parser.add_argument("--markdown", action="store_true", help="as a Markdown document, with all it holds")
+    parser.add_argument("id", metavar="ID", nargs="?", default=None, type=values.text, help="one task (all)")
+    when = f"an event's number, or {_MOMENT}"
+    parser.add_argument("--at", metavar="WHEN", type=values.term, help=f"what was then: {when}")
+    parser.add_argument("--from", dest="begins", metavar="WHEN", type=values.term, help="the events from then on")
+    parser.add_argument("--to", dest="ends", metavar="WHEN", type=values.term, help="the events up to then")
+    parser.add_argument("--why", action="store_true", help="only why the task is where it is, in sentences")
+    parser.add_argument("--markdown", action="store_true", help="the task's story as a document, with all it holds")
 
 
 def _stats(parser: ArgumentParser) -> None:
     _store(parser)
     _query(parser, "only of tasks that match this now, as list finds them, whatever they were like then (all)")
-    moment = "2026-01-31, '2026-01-31 14:05', 14:05, 'yesterday 9am', -2h, in UTC"
-    parser.add_argument("--from", dest="begins", metavar="T", type=values.term, help=f"{moment} (the first event)")
+    parser.add_argument("--from", dest="begins", metavar="T", type=values.term, help=f"{_MOMENT} (the first event)")
     parser.add_argument(
         "--to",
         dest="ends",
@@ -229,7 +233,7 @@ FORMS: Mapping[str, Form] = {
     **{action.value: _move(action) for action in MOVES},
     STEP: Form("the next forward action of each task's state", _acting),
     "log": Form("show the audit log", _log),
-    "replay": Form("tell a task's story: its attempts, the time in each state, what changed and why", _replay),
+    "replay": Form("go back: the board or a task as it was, events between, a task's story", _replay, asks=True),
     "stats": Form("measure what the audit log tells: throughput, times, attempts, failures, actors", _stats, asks=True),
     "verify": Form("check the audit log's chain of hashes, and the tasks against their events", _verify),
     "backup": Form("copy a store, while others go on using it, and check the copy", _backup),

@@ -39,7 +39,7 @@ def list_tasks(options: Namespace, output: Output) -> Exit:
     if output.json:
         output.array(tasks)
     elif tasks or output.columns is None:
-        for line in _rows(tasks, output):
+        for line in rows(tasks, output, clock.utc_now()):
             output.line(line)
     else:
         output.line("no task matches" if query else "no tasks")
@@ -78,7 +78,7 @@ def show(options: Namespace, output: Output) -> Exit:
     if output.json:
         output.document(task)
     else:
-        for line in _described(task, output):
+        for line in described(task, output, clock.utc_now()):
             output.line(line)
     return told_damage(store, output)
 
@@ -114,9 +114,9 @@ def _tally(tally: Tally) -> Json:
     return {"count": tally.count, "oldest": tally.oldest}
 
 
-def _rows(tasks: Sequence[Task], output: Output) -> Iterator[str]:
+def rows(tasks: Sequence[Task], output: Output, now: Time) -> Iterator[str]:
+    """Yield a line for each task, with ages up to a moment."""
     """Yield a line for each task: whole in a pipe, under a heading and cut to the width on a terminal."""
-    now = clock.utc_now()
     columns = output.columns
     ids = min(_WIDEST_ID, max((width(safe(task.id)) for task in tasks), default=0))
     owners = min(_WIDEST_OWNER, max((width(_owner(task)) for task in tasks), default=0))
@@ -155,9 +155,10 @@ def _age(since: Time | None, now: Time) -> str:
         return _NOTHING
 
 
-def _described(task: Task, output: Output) -> Iterator[str]:
+def described(task: Task, output: Output, now: Time) -> Iterator[str]:
+    """Yield all of a task, with its age up to a moment."""
     yield f"{output.state(task.state)}  {output.paint(safe(task.title), BOLD)}"
-    since = f"{safe(task.state_since)} ({_age(task.state_since, clock.utc_now())})" if task.state_since else ""
+    since = f"{safe(task.state_since)} ({_age(task.state_since, now)})" if task.state_since else ""
     short = {
         "id": task.id,
         "priority": str(task.priority),

@@ -20,6 +20,15 @@ def board(options: Namespace) -> int:
     return run_board(options.store, read_only=options.read_only, actor=actor(options.actor))
 
 
+def past(options: Namespace) -> int:
+    """Open the board of a store as it was."""
+    kind_there(path_of(options.store))
+    _need_terminal("for scripts: taskdeck replay STORE --at WHEN")
+    from taskdeck_tui.app import run_board
+
+    return run_board(options.store, read_only=False, actor=actor(None), travels=True)
+
+
 def demo(options: Namespace) -> int:
     """Open the board on a generated store that keeps moving."""
     _need_terminal("run it in one")

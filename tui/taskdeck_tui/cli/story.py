@@ -49,13 +49,11 @@ _STAYED = "·"
 _DOUBT = "┄┄"
 
 
-def replay(options: Namespace, output: Output) -> Exit:
+def tell(options: Namespace, output: Output) -> Exit:
     """Write the story of one task, or only why it is where it is.
 
     With JSON, it is one document: the fields of `taskdeck_store.story.Story`, and the sentences of `why`.
     """
-    if options.id is None:
-        raise UsageError("name a task, as in: taskdeck replay tasks.db t-1; taskdeck list tasks.db shows their ids")
     if options.markdown and output.json:
         raise UsageError("choose one of --markdown and --json")
     # Opened as the log is: what changed outside is put on record first, so that both tell the same.

@@ -28,7 +28,6 @@ _FRAME = 1 / 30
 """Seconds between two frames of a play."""
 _SAID = 0.15
 """Seconds between two words on how far the log has been read."""
-_PIECE = 5_000
 _SEARCHED = 2_000
 """Events that are searched before the next key is looked for."""
 _RETRY = 0.5
@@ -242,7 +241,7 @@ class Traveller:
             return
         said, before = monotonic(), past.end
         total = past.last_seq()
-        while past.read_on(_PIECE) and not self._stop:
+        while past.read_on() and not self._stop:
             if self._opened_at is None and monotonic() - said > _SAID:
                 said = monotonic()
                 self._hand(Frame(position=past.end, end=max(total, past.end), whole=False))
