@@ -344,6 +344,31 @@ async def test_details_tell_of_the_task_as_it_was(tmp_path: Path) -> None:
         assert "rejected" not in shown
 
 
+async def test_two_moments_are_compared_with_what_moved_is_new_and_how_fast(tmp_path: Path) -> None:
+    def page(there: Past) -> str:
+        rows = there.stage.deck.screen._compositor.render_strips()
+        return "\n".join(strip.text for strip in rows)
+
+    async with past(tmp_path / "tasks.db") as there:
+        await there.press("c")
+        await there.says("compare: go to the other moment, then c")
+        await there.press(*"," * 7)
+        await there.at(1)
+        assert "◇" in there.text("#strip")
+        await there.press("c")
+        await there.stage.until(lambda: "Compared" in page(there))
+        shown = " ".join(page(there).split())
+        assert "2026-01-31 09:00:10Z → 2026-01-31 09:01:20Z · 1m 10s · 7 events" in shown
+        assert "○ pending 1 1 0 +0.0" in shown
+        assert "✗ failed 0 1 +1 +51.4" in shown
+        assert "new, now ✗ failed" in shown
+        assert "1 task moved and came back" in shown
+        assert "start 2 102.9 an hour" in shown
+        await there.press("escape")
+        await there.stage.until(lambda: there.stage.deck.screen is there.screen)
+        assert "◇" not in there.text("#strip")
+
+
 async def test_a_copy_is_of_the_task_as_it_was(tmp_path: Path) -> None:
     async with past(tmp_path / "tasks.db") as there:
         await there.press(*"," * 6)
