@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from taskdeck_store import clock, replay
 from taskdeck_store.cards import card_of
-from taskdeck_store.contract import Key, Order, Store, Tally, Window
+from taskdeck_store.contract import Fault, Key, Order, Store, StoreError, Tally, Window
 from taskdeck_store.moment import Moment
 from taskdeck_store.query.match import matches
 from taskdeck_store.query.terms import EVERYTHING, Query
@@ -163,6 +163,8 @@ class Past:
                 self._cards.clear()
             seq = self.timeline.seqs[key[1]]
             folded = replay.fold(self._store.events(self.timeline.ids[task], until=seq))
-            assert folded is not None
+            if folded is None:
+                message = f"the log of {self._store.address} is not the one that was read: read it anew"
+                raise StoreError(Fault.UNREADABLE, message)
             card = self._cards[key] = card_of(folded)
         return card

@@ -426,6 +426,28 @@ async def test_a_store_without_a_log_has_no_past(tmp_path: Path) -> None:
         assert len(stage.deck.screen_stack) == 1
 
 
+@BOTH
+async def test_another_store_in_the_place_of_this_one_has_its_own_past(tmp_path: Path, name: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    create_store(str(elsewhere / name))
+    other = open_store(str(elsewhere / name), now=Ticking())
+    add(other, "z-1", title="Another")
+    act(other, "z-1", Action.START)
+    other.close()
+    async with past(tmp_path / name) as there:
+        await there.press(",", ",")
+        await there.at(6)
+        for file in elsewhere.iterdir():
+            file.replace(tmp_path / file.name)
+        await there.at(2)
+        assert there.columns == [[], ["z-1"], [], [], []]
+        assert "of 2" in there.text("#banner")
+        await there.says("the store was replaced by another one: this is its past")
+        await there.press(",")
+        await there.at(1)
+
+
 async def test_a_store_that_is_lost_is_said_and_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "tasks.db"
     async with past(path) as there:
