@@ -33,7 +33,7 @@ class Past:
 
     def __init__(self, store: Store, timeline: Timeline | None = None) -> None:
         """`timeline` is a new one, unless one of this store is given."""
-        self.timeline = timeline or Timeline()
+        self.timeline = Timeline() if timeline is None else timeline
         self._store = store
         self._moment = Moment(self.timeline)
         self._cards: dict[tuple[int, int], Card] = {}

@@ -36,6 +36,8 @@ def test_what_moved_is_new_is_gone_and_how_much_happened(
     done(store, "t-2", Action.SUBMIT)
     done(store, "t-3", Action.EDIT, title="anew")
     put(store, "t-5", RUNNING)
+    put(store, "t-7", RUNNING)
+    done(store, "t-5", Action.EDIT, priority=1)
     now.turn(3_600)
     backend.remove(path, "t-4")
     assert store.get("t-4") is None
@@ -46,14 +48,14 @@ def test_what_moved_is_new_is_gone_and_how_much_happened(
     assert (found.first, found.last, found.events) == (first, past.end, past.end - first)
     assert found.flows == (
         Flow(None, PENDING, ("t-6",)),
-        Flow(None, RUNNING, ("t-5",)),
+        Flow(None, RUNNING, ("t-7", "t-5")),
         Flow(REVIEW, COMPLETED, ("t-1",)),
         Flow(PENDING, None, ("t-4",)),
     )
     assert (found.returned, found.changed) == (1, 1)
     assert found.then == {PENDING: 2, RUNNING: 0, REVIEW: 2, COMPLETED: 0, FAILED: 0}
-    assert found.now == {PENDING: 2, RUNNING: 1, REVIEW: 1, COMPLETED: 1, FAILED: 0}
-    assert found.actions["add"] == 2
+    assert found.now == {PENDING: 2, RUNNING: 2, REVIEW: 1, COMPLETED: 1, FAILED: 0}
+    assert found.actions["add"] == 3
     assert sum(found.actions.values()) == found.events
 
 

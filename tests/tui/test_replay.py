@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from board_stage import Stage, act, add, staged
+from board_stage import Stage, act, add, plain_sql, staged
 
 from taskdeck_store import Action, command, create_store, open_store
 from taskdeck_store.clock import from_microseconds, to_microseconds
@@ -325,6 +325,17 @@ async def test_what_happens_meanwhile_is_counted_and_can_be_gone_to(tmp_path: Pa
         await there.at(9)
         assert "zoe started attempt 2" in there.text("#happened")
         assert there.columns == [[], ["t-1"], [], [], ["t-2"]]
+
+
+async def test_a_log_that_is_sealed_later_is_still_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    async with past(path) as there:
+        plain_sql(path, "UPDATE tasks SET title = 'by hand' WHERE id = 't-2'")
+        await there.stage.until(lambda: "of 9" in there.text("#banner"))
+        act(there.stage.other, "t-1", Action.START)
+        await there.stage.until(lambda: "of 10" in there.text("#banner"))
+        assert "+2 since" in there.text("#banner")
+        assert there.position == 8
 
 
 async def test_details_tell_of_the_task_as_it_was(tmp_path: Path) -> None:
