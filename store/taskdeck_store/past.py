@@ -9,6 +9,7 @@ from taskdeck_store import clock, replay
 from taskdeck_store.cards import card_of
 from taskdeck_store.contract import Fault, Key, Order, Store, StoreError, Tally, Window
 from taskdeck_store.moment import Moment
+from taskdeck_store.paging import every_event
 from taskdeck_store.query.match import matches
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.timeline import Doubt, Timeline
@@ -74,6 +75,10 @@ class Past:
     def history(self, task_id: str, limit: int) -> Sequence[Event]:
         """Return up to `limit` of the newest events of a task up to here, in order of seq."""
         return self._store.events(task_id, until=self.timeline.seqs[self.position], newest=True, limit=limit)
+
+    def events(self, task_id: str) -> Iterator[Event]:
+        """Yield all events of a task up to here, in order of seq."""
+        return every_event(self._store, task_id, until=self.timeline.seqs[self.position])
 
     def last_seq(self) -> int:
         """Return the seq of the store's last event, known or not; 0 when there is none."""

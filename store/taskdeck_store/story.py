@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from taskdeck_store import clock
 from taskdeck_store.parts import Part, parts
@@ -119,6 +120,18 @@ def story(task_id: str, events: Iterable[Event], task: Task | None, now: Time) -
     for event in events:
         telling.go_on(event)
     return telling.ended(task_id, task, now)
+
+
+def later(told: Story, now: Time) -> Story:
+    """Return a story as of another moment after its last event: nothing more has happened, but time went on."""
+    before, after = _between(told.since, told.now), _between(told.since, now)
+    more = (after or 0.0) - (before or 0.0)
+    known = (after is not None) - (before is not None)
+    spent = (
+        replace(each, seconds=round(each.seconds + more, 6), unknown=each.unknown - known) if each.going_on else each
+        for each in told.spent
+    )
+    return replace(told, now=now, spent=tuple(spent))
 
 
 class _Stays:

@@ -39,6 +39,11 @@ def why(story: Story) -> tuple[str, ...]:
     return tuple(one_line(sentence) for sentence in _sentences(story))
 
 
+def so_far(story: Story) -> str:
+    """Return the last sentence of `why`, which alone changes as time goes on."""
+    return one_line(_now(story))
+
+
 class _Phrase(NamedTuple):
     """A part of a sentence. One that begins with a name keeps its first letter at the beginning of a sentence."""
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from taskdeck_store.clock import plus, to_seconds
 from taskdeck_store.machine import Transition, actions_from, command, transition
 from taskdeck_store.parts import Kind, Part
-from taskdeck_store.story import Chapter, Doubt, Spent, Story, story
+from taskdeck_store.story import Chapter, Doubt, Spent, Story, later, story
 from taskdeck_store.values import EXTERNAL, OUTSIDE, REMOVED, Action, Event, State, Task, Time
 
 BORN: Time = "2026-01-31T09:05:00.000000Z"
@@ -299,3 +299,26 @@ def test_every_history_adds_up(made: tuple[list[Event], Task, Time]) -> None:
     assert (found.created, found.since) == (BORN, task.state_since)
     for one, next_one in zip(found.chapters, found.chapters[1:], strict=False):
         assert one.ended == next_one.begun
+
+
+@given(made=histories(), seconds=st.integers(-100, 100_000))
+def test_a_story_counts_on_as_if_it_were_told_then(made: tuple[list[Event], Task, Time], seconds: int) -> None:
+    events, task, now = made
+    then = plus(now, seconds)
+    counted, told_then = later(story("t-1", events, task, now), then), story("t-1", events, task, then)
+    assert replace(counted, spent=()) == replace(told_then, spent=())
+    for one, other in zip(counted.spent, told_then.spent, strict=True):
+        assert replace(one, seconds=0) == replace(other, seconds=0)
+        assert one.seconds == pytest.approx(other.seconds, abs=1e-4)
+
+
+def test_a_stay_that_a_slow_clock_saw_begin_in_the_future_is_known_as_soon_as_it_gets_there() -> None:
+    early = told([event(1, 60, "add", None, P)], a_task(P), now=0)
+    assert [(spent.seconds, spent.unknown) for spent in early.spent] == [(0, 1)]
+    assert [(spent.seconds, spent.unknown) for spent in later(early, at(90)).spent] == [(30, 0)]
+    assert later(later(early, at(90)), at(0)) == early
+
+
+def test_a_stay_of_unknown_length_stays_unknown_as_time_goes_on() -> None:
+    (spent,) = later(told([event(1, "?", "add", None, P)], a_task(P, created_at=None)), at(20_000)).spent
+    assert (spent.seconds, spent.unknown, spent.going_on) == (0, 1, True)

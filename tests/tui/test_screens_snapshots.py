@@ -15,6 +15,7 @@ from taskdeck_store.query.complete import Vocabulary
 from taskdeck_store.values import Action, Event, State
 from taskdeck_tui.hints import HintLine
 from taskdeck_tui.model.done import Done
+from taskdeck_tui.model.told import tell
 from taskdeck_tui.screens.confirm import Confirm
 from taskdeck_tui.screens.conflict import Conflict, ConflictCard
 from taskdeck_tui.screens.details import Details
@@ -23,6 +24,7 @@ from taskdeck_tui.screens.help import HelpScreen
 from taskdeck_tui.screens.log import LogScreen
 from taskdeck_tui.screens.mine import MineScreen
 from taskdeck_tui.screens.note import NotePrompt
+from taskdeck_tui.screens.story import StoryPage
 
 
 class Compare(Protocol):
@@ -108,6 +110,10 @@ SCREENS: dict[str, Made] = {
     "note": (lambda: NotePrompt("reject", [("task-17", task().title)], required=True), ["enter"]),
     "confirm": (lambda: Confirm("approve", MANY), []),
     "details": (lambda: Details("task-17", task(), history(), NOW), []),
+    "story": (lambda: StoryPage(tell("task-17", history(), task(), NOW)), []),
+    "story-end": (lambda: StoryPage(tell("task-17", history(), task(), NOW)), ["G"]),
+    "story-past": (lambda: StoryPage(tell("task-17", history(), task(), NOW), live=False), ["G"]),
+    "story-why": (lambda: StoryPage(tell("task-17", history(), task(), NOW), only_why=True), []),
     "conflict": (lambda: ConflictCard(conflicts(), NOW), []),
     "conflict-illegal": (lambda: ConflictCard(conflicts(), NOW), ["n"]),
     "log": (lambda: LogScreen(log_events(), NOW), ["j", "j"]),

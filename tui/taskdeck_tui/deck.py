@@ -136,6 +136,10 @@ class Deck(App[int]):
         """Copy the task whose details are open."""
         (self._board.past or self._board).copy(message.task_id, whole=message.whole)
 
+    def on_details_story_wanted(self, message: Details.StoryWanted) -> None:
+        """Show the story of the task whose details are open."""
+        (self._board.past or self._board.pages).open_story(message.task_id, only_why=message.only_why)
+
     def on_log_screen_wanted(self, message: LogScreen.Wanted) -> None:
         """Give the open log the events it asks for."""
         self._board.pages.load_log(message)

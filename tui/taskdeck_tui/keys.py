@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from textual.binding import Binding
 
 Scope: TypeAlias = Literal[
-    "board", "task", "past", "page", "pane", "rows", "details", "conflict", "prompt", "confirm", "filter"
+    "board", "task", "past", "page", "pane", "rows", "details", "story", "conflict", "prompt", "confirm", "filter"
 ]
 """Where a key works: on the board; on a task (board and details); on the board as it was; on any page over the board;
 in what scrolls on a page; in a list of rows; or on one page alone."""
@@ -81,8 +81,8 @@ KEYS: tuple[KeySpec, ...] = (
     _act("X", Action.REJECT),
     _act("R", Action.RETRY),
     _act("F", Action.FAIL),
-    _key("task", "Act", "copy", "y", "copy", "copy id", "copy the task's id"),
-    _key("task", "Act", "copy_json", "Y", "copy_json", "copy JSON", "copy the whole task as JSON"),
+    _key("task past", "Act", "copy", "y", "copy", "copy id", "copy the task's id"),
+    _key("task past", "Act", "copy_json", "Y", "copy_json", "copy JSON", "copy the whole task as JSON"),
     _key("board", "Select", "select", "space", "select", "select", "select the task, or let it go", shown=True),
     _key("board", "Select", "range", "v", "range", "range", "select from here to where you move"),
     _key("board", "Select", "all", "*", "select_all", "all", "select exactly the tasks that match the filter"),
@@ -90,6 +90,10 @@ KEYS: tuple[KeySpec, ...] = (
     _key("board", "See", "filter", "/", "filter", "filter", "show only the tasks that match", shown=True),
     _key("board", "See", "log", "L", "log", "audit log", "every event of the store", shown=True),
     _key("board", "See", "travel", "t", "travel", "time travel", "the board at any moment of its past", shown=True),
+    _key(
+        "task past story", "See", "story", "S", "story", "story", "its attempts, and the time in each state", shown=True
+    ),
+    _key("task story", "See", "why", "W", "why", "why", "why it is where it is, in sentences", shown=True),
     _key("board", "See", "mine", "@", "mine", "what I did", "my actions, with their outcomes"),
     _key("board", "See", "freeze", "p", "freeze", "freeze", "hold the screen still, or go on"),
     _key("board", "See", "refresh", "r", "refresh", "refresh", "read everything from the store again"),
@@ -133,6 +137,8 @@ KEYS: tuple[KeySpec, ...] = (
     _past("loop_to", ")", "loop_to", "loop to", "play round up to here; again, not any more"),
     _past("compare", "c", "compare", "compare", "this moment with another one: c here, c there", shown=True),
     _past("now", "escape q", "back", "now", "back to the board as it is now", shown=True),
+    _key("story", "Story", "story_markdown", "y", "copy", "copy Markdown", "copy the story as Markdown", shown=True),
+    _key("story", "Story", "story_json", "Y", "copy_json", "copy JSON", "copy the story as JSON", shown=True),
     _key("details", "Move", "next_pane", "tab", "next_pane", "switch", "between fields and history", shown=True),
     _key("conflict", "Conflict", "again", "enter a", "again", "do it again", "on the task as it is now", shown=True),
     _key("conflict", "Conflict", "drop", "d escape", "drop", "drop", "leave the task as it is now", shown=True),
@@ -162,6 +168,7 @@ SCREENS: Mapping[str, tuple[Scope, ...]] = {
     "Board": ("board", "task"),
     "Past": ("past",),
     "Details": ("page", "pane", "task", "details"),
+    "Story": ("page", "pane", "story"),
     "Lists": ("page", "pane", "rows"),
     "Conflict": ("conflict", "pane"),
     "Prompt": ("prompt",),

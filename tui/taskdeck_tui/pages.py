@@ -10,24 +10,27 @@ from textual.screen import Screen
 from taskdeck_store.cards import card_of
 from taskdeck_store.clock import Clock
 from taskdeck_store.contract import Store
+from taskdeck_store.paging import every_event
 from taskdeck_store.values import Event, Task
 from taskdeck_tui.acting import Acting
 from taskdeck_tui.feed import Reader
 from taskdeck_tui.model.look import EVENTS_SHOWN, Look
+from taskdeck_tui.model.told import Told, tell
 
 if TYPE_CHECKING:
     from taskdeck_tui.screens.details import Details
     from taskdeck_tui.screens.log import LogScreen
     from taskdeck_tui.screens.mine import MineScreen
     from taskdeck_tui.screens.page import Page
+    from taskdeck_tui.screens.story import StoryPage
 
 _NEWEST = 1_000
 """How many of the store's newest events the log begins with, and takes at a time."""
 
 
 class Pages:
-    """Opens pages over a screen. `follow` is called when another task than before is to be read with each look,
-    `refuse` with the reason why a page cannot be opened.
+    """Opens pages over a screen. `follow` is called when a task is to be read with the next look, `refuse` with the
+    reason why a page cannot be opened.
     """
 
     def __init__(
@@ -50,6 +53,10 @@ class Pages:
         self._refuse = refuse
         self._details: Details | None = None
         self._shown: Task | None = None
+        self._story: StoryPage | None = None
+        self._told: tuple[Task | None, int] = (None, 0)
+        self._telling = False
+        self._missed = False
         self._log: LogScreen | None = None
         self._mine: MineScreen | None = None
         self._last = 0
@@ -57,7 +64,9 @@ class Pages:
 
     @property
     def followed(self) -> str | None:
-        """The id of the task whose details are open."""
+        """The id of the task whose story or details are open."""
+        if self._story is not None:
+            return self._story.told.story.task_id
         return self._details.task_id if self._details is not None else None
 
     def open_details(self, task_id: str) -> None:
@@ -90,6 +99,34 @@ class Pages:
             self._follow()
 
         self._reader.ask(read, show, self._refuse)
+
+    def open_story(self, task_id: str, *, only_why: bool = False) -> None:
+        """Show how one task came to be where it is, or nothing but the reasons."""
+
+        def show(found: tuple[Task | None, Told]) -> None:
+            from taskdeck_tui.screens.story import StoryPage
+
+            if self._story is not None:
+                return
+            task, told = found
+            self._told = (task, told.last)
+            self._story = StoryPage(told, only_why=only_why)
+            self._push(self._story, closed)
+            self._follow()
+
+        def closed(_: None) -> None:
+            self._story = None
+            self._follow()
+
+        self._reader.ask(self._read_story(task_id), show, self._refuse)
+
+    def _read_story(self, task_id: str) -> Callable[[Store], tuple[Task | None, Told]]:
+        def read(store: Store) -> tuple[Task | None, Told]:
+            with store.reading():
+                task = store.get(task_id)
+                return task, tell(task_id, every_event(store, task_id), task, self._now())
+
+        return read
 
     def act(self, name: str) -> None:
         """Act on the task whose details are open, as they show it."""
@@ -162,7 +199,7 @@ class Pages:
         return next((page for page in self._open() if page is self._screen.app.screen), None)
 
     def _open(self) -> Sequence[Page[None]]:
-        return [page for page in (self._mine, self._log, self._details) if page is not None]
+        return [page for page in (self._mine, self._log, self._details, self._story) if page is not None]
 
     def _push(self, page: Page[None], closed: Callable[[None], None]) -> None:
         page.trouble(self._trouble)
@@ -173,10 +210,33 @@ class Pages:
         if self._details is not None and look.wanted.followed == self._details.task_id:
             self._shown = look.task
             self._details.update_task(look.task, look.events, look.at, audited=look.audited)
+        if self._story is not None and look.wanted.followed == self._story.told.story.task_id:
+            self._tell_on(self._story, (look.task, look.events[-1].seq if look.events else 0))
         if self._log is not None and (look.changes or not look.complete or self._log.failed):
             self._extend_log(self._log)
         if self._mine is not None:
             self._mine.show_done(self._acting.done, look.at)
+
+    def _tell_on(self, page: StoryPage, now: tuple[Task | None, int]) -> None:
+        """Read the story again if the task went on; if it does so while that is read, once more."""
+        if now == self._told or self._telling:
+            self._missed = now != self._told
+            return
+
+        def show(found: tuple[Task | None, Told]) -> None:
+            task, told = found
+            if page is self._story:
+                self._told = (task, told.last)
+                page.update_story(told)
+            done("")
+
+        def done(_: str) -> None:
+            missed, self._telling, self._missed = self._missed, False, False
+            if missed:
+                self._follow()
+
+        self._telling = True
+        self._reader.ask(self._read_story(page.told.story.task_id), show, done)
 
     def _extend_log(self, log: LogScreen) -> None:
         def extend(events: Sequence[Event]) -> None:

@@ -28,7 +28,7 @@ from taskdeck_tui.checking import Checked
 from taskdeck_tui.feed import News, Reader
 from taskdeck_tui.header import HeaderFacts, HeaderLine
 from taskdeck_tui.hints import HintLine
-from taskdeck_tui.keys import BY_ID, bindings
+from taskdeck_tui.keys import BY_ID, acts, bindings
 from taskdeck_tui.model import orders, reads
 from taskdeck_tui.model.look import Jump, Look
 from taskdeck_tui.model.throughput import Throughput, sparkline
@@ -51,7 +51,7 @@ class BoardScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         # The board's own bindings of actions come first where they do something; these say why they do nothing.
-        dataclasses.replace(binding, show=False) if "task" in BY_ID[binding.id or ""].scopes else binding
+        dataclasses.replace(binding, show=False) if acts(binding) else binding
         for binding in bindings("board", "task")
         if BY_ID[binding.id or ""].group != "Move"
     ]
@@ -202,6 +202,16 @@ class BoardScreen(Screen[None]):
         """Show all of the task under the cursor."""
         if self._view.held is not None:
             self.pages.open_details(self._view.held.id)
+
+    def action_story(self) -> None:
+        """Show the story of the task under the cursor."""
+        if self._view.held is not None:
+            self.pages.open_story(self._view.held.id)
+
+    def action_why(self) -> None:
+        """Show why the task under the cursor is where it is."""
+        if self._view.held is not None:
+            self.pages.open_story(self._view.held.id, only_why=True)
 
     async def action_filter(self) -> None:
         """Type a filter; the board follows while it is typed."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 
 from msgspec.structs import replace
 
 from taskdeck_store.contract import Store, StoreError
 from taskdeck_store.machine import missing
+from taskdeck_store.paging import every_event
 from taskdeck_store.salvage import open_readable
 from taskdeck_store.values import Action, Event
 from taskdeck_tui.cli.columns import cut, fill
@@ -40,14 +41,6 @@ def log(options: Namespace, output: Output) -> Exit:
                 output.mended(store.mended)
                 tell_events(every_event(store, options.id), output)
     return told_damage(store, output)
-
-
-def every_event(store: Store, task_id: str | None) -> Iterator[Event]:
-    """Yield all events of the store or of one task in order, read a page at a time."""
-    after = 0
-    while events := store.events(task_id, after=after, limit=_PAGE):
-        yield from events
-        after = events[-1].seq
 
 
 def tell_events(events: Iterable[Event], output: Output) -> None:

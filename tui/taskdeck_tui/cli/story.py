@@ -11,6 +11,7 @@ from msgspec.structs import asdict
 
 from taskdeck_store import clock
 from taskdeck_store.machine import missing
+from taskdeck_store.paging import every_event
 from taskdeck_store.parts import Kind, Part
 from taskdeck_store.salvage import open_readable
 from taskdeck_store.story import Chapter, Step, Story, story
@@ -19,7 +20,6 @@ from taskdeck_store.why import why
 from taskdeck_tui import steps
 from taskdeck_tui.cli.columns import cut, fill, width
 from taskdeck_tui.cli.exits import OF_REFUSAL, Exit, UsageError
-from taskdeck_tui.cli.log import every_event
 from taskdeck_tui.cli.output import BOLD, DIM, Output
 from taskdeck_tui.cli.reading import told_damage
 from taskdeck_tui.glyphs import GLYPHS, WORDS

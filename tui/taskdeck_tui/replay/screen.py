@@ -26,12 +26,13 @@ from taskdeck_store.query.terms import EVERYTHING
 from taskdeck_store.values import Event, Task, Time
 from taskdeck_tui.board.widget import Board
 from taskdeck_tui.hints import HintLine
-from taskdeck_tui.keys import BY_ID, acts, bindings
+from taskdeck_tui.keys import BY_ID, bindings
 from taskdeck_tui.model import orders, travel
 from taskdeck_tui.model.frame import Frame, wanted_of
 from taskdeck_tui.model.look import EVENTS_SHOWN, Jump
 from taskdeck_tui.model.pace import Pace
 from taskdeck_tui.model.seeking import Seek, parse_seek
+from taskdeck_tui.model.told import Told, tell
 from taskdeck_tui.model.travel import Way
 from taskdeck_tui.model.view import View, settle
 from taskdeck_tui.outlet import Outlet
@@ -54,8 +55,8 @@ class ReplayScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         dataclasses.replace(binding, show=False) if "task" in BY_ID[binding.id or ""].scopes else binding
-        for binding in bindings("past", "task")
-        if BY_ID[binding.id or ""].group != "Move" and not acts(binding)
+        for binding in bindings("past")
+        if BY_ID[binding.id or ""].group != "Move"
     ]
     CSS_PATH: ClassVar[CSSPathType | None] = [Path(__file__).with_name("replay.tcss")]
     AUTO_FOCUS = "Board"
@@ -289,6 +290,24 @@ class ReplayScreen(Screen[None]):
             page = Details(task_id, task, events, at or self._now(), read_only=True, limit=EVENTS_SHOWN)
             self.app.push_screen(page)
             page.call_after_refresh(partial(page.trouble, f"the past: as of {at or 'the beginning'}"))
+
+        self._traveller.ask(read, show)
+
+    def action_story(self) -> None:
+        """Show the story of the task under the cursor, up to this moment."""
+        if self._board.view.held is not None:
+            self.open_story(self._board.view.held.id)
+
+    def open_story(self, task_id: str, *, only_why: bool = False) -> None:
+        """Show a task's story up to this moment, or only why it was where it was."""
+
+        def read(past: Past) -> Told:
+            return tell(task_id, past.events(task_id), past.get(task_id), past.now or self._now())
+
+        def show(told: Told) -> None:
+            from taskdeck_tui.screens.story import StoryPage
+
+            self.app.push_screen(StoryPage(told, only_why=only_why, live=False))
 
         self._traveller.ask(read, show)
 

@@ -49,6 +49,14 @@ class Details(Page[None]):
             self.task_id = task_id
             self.whole = whole
 
+    class StoryWanted(Message):
+        """The task's story is to be shown, or only why it is where it is."""
+
+        def __init__(self, task_id: str, *, only_why: bool) -> None:
+            super().__init__()
+            self.task_id = task_id
+            self.only_why = only_why
+
     def __init__(
         self,
         task_id: str,
@@ -159,6 +167,14 @@ class Details(Page[None]):
     def action_copy_json(self) -> None:
         """Ask for the task to be copied as JSON."""
         self.post_message(self.CopyWanted(self._task_id, whole=True))
+
+    def action_story(self) -> None:
+        """Ask for the task's story."""
+        self.post_message(self.StoryWanted(self._task_id, only_why=False))
+
+    def action_why(self) -> None:
+        """Ask why the task is where it is."""
+        self.post_message(self.StoryWanted(self._task_id, only_why=True))
 
     def action_next_pane(self) -> None:
         """Go to the other pane."""
