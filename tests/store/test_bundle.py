@@ -343,6 +343,25 @@ def test_whatever_is_changed_in_a_bundle_is_found(worked: Path, target: Path, ki
     assert [one.message for one in found.defects if "SHA-256" in one.message]
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE more (a)",
+        "DROP INDEX events_by_task",
+        "ALTER TABLE events ADD COLUMN more TEXT",
+        "ALTER TABLE tasks RENAME TO other; CREATE VIEW tasks AS SELECT * FROM other",
+        "CREATE TRIGGER more AFTER UPDATE ON tasks BEGIN SELECT 1; END",
+    ],
+)
+def test_a_part_that_taskdeck_did_not_make_is_found(worked: Path, target: Path, statement: str) -> None:
+    export(worked, target)
+    for one in statement.split("; ") if "TRIGGER" not in statement else [statement]:
+        sql(target, one)
+    found = checked(target)
+    assert not found.is_sound
+    assert [one.message for one in found.defects if "is not what Taskdeck makes" in one.message]
+
+
 @pytest.mark.parametrize("kind", ["note", "actor", "event dropped", "last event dropped", "hash", "link", "head"])
 def test_a_broken_chain_is_found_also_under_a_new_sha256(worked: Path, target: Path, kind: str) -> None:
     export(worked, target, "tag:odd")

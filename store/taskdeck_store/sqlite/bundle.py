@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from taskdeck_store import jsontext
 from taskdeck_store.contract import Defect, LeftOut, Manifest
+from taskdeck_store.printable import one_line
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.sqlite import bundling, rows, soundness
 from taskdeck_store.sqlite.rows import fetch
@@ -64,6 +65,8 @@ class BundleStore(SqliteStore):
         """Return what is wrong with the file, a change since it was made among it; see the contract."""
         with self.reading():
             found = [*soundness.damage(self._connection), *soundness.doubled(self._connection)]
+            for name in bundling.strange_parts(self._connection):
+                found.append(Defect(one_line(f"its {name[:200]} is not what Taskdeck makes")))
             if bundling.digest(self._connection) != self.manifest.sha256:
                 found.append(
                     Defect("it was changed since it was made: its manifest has another SHA-256 for its content")

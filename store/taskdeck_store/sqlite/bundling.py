@@ -59,6 +59,7 @@ _CONTENT = {
     "tasks": f"SELECT {rows.TASK} FROM tasks ORDER BY id",
     "extra": "SELECT task_id, fields FROM extra ORDER BY task_id",
 }
+_SCHEMA = "SELECT name, type, sql FROM sqlite_schema"
 _INTEGERS = range(-(2**63), 2**63)
 
 
@@ -133,6 +134,16 @@ def manifest(connection: Connection) -> Manifest:
         return msgspec.convert(told, Manifest)
     except (ValueError, msgspec.MsgspecError) as error:
         raise rows.damage("its manifest cannot be read") from error
+
+
+def strange_parts(connection: Connection) -> list[str]:
+    """Return the names of tables, indexes and the like that a bundle has otherwise than they were made, or not at all.
+
+    What a bundle holds is read through them, and whoever had it may have put others there.
+    """
+    with closing(apsw.Connection(":memory:")) as made:
+        made.execute(_TABLES)
+        return sorted({name for name, *_ in set(fetch(made, _SCHEMA)) ^ set(fetch(connection, _SCHEMA))})
 
 
 def _marks(columns: str) -> str:
