@@ -52,6 +52,7 @@ PICTURES = (
     Picture(name="board-80x24", columns=80, lines=24, keys=("3",)),
     Picture(name="board-40x12", columns=40, lines=12, keys=("3",)),
     Picture(name="details", columns=120, lines=40, keys=("3", "j", "enter")),
+    Picture(name="past", keys=("t", *"<" * 8, "i")),
     Picture(name="help", columns=120, lines=40, keys=("question_mark",)),
 )
 
@@ -77,7 +78,17 @@ async def _taken(picture: Picture) -> str:
     reader = Reader(store, Wanted(), lambda: NOW, outlet, check_after=0)
     reader.prime()
     writer = Writer(lambda: open_store("demo.db", now=lambda: NOW), outlet)
-    app = Deck("demo.db", store.kind, reader, writer, outlet, read_only=False, actor="you", now=lambda: NOW)
+    app = Deck(
+        "demo.db",
+        store.kind,
+        reader,
+        writer,
+        outlet,
+        past=lambda: open_store("demo.db", read_only=True, now=lambda: NOW),
+        read_only=False,
+        actor="you",
+        now=lambda: NOW,
+    )
     try:
         async with app.run_test(size=(picture.columns, picture.lines)) as pilot:
             app.theme = picture.theme

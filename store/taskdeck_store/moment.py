@@ -50,6 +50,10 @@ class Moment:
         """Return the position of the last event of a task by now; 0 when it has none yet."""
         return self._events[task]
 
+    def counts(self) -> list[int]:
+        """Return how many tasks there are in each state, by its code."""
+        return [self._codes.count(code) for code in range(len(STATES))]
+
     def tally(self, state: State) -> Tally:
         """Return how many tasks are in a state, and since when the oldest."""
         code = _CODES[state]

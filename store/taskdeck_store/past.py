@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from taskdeck_store import clock, replay
 from taskdeck_store.cards import card_of
-from taskdeck_store.contract import Key, Order, Store, Tally, Window
+from taskdeck_store.contract import Fault, Key, Order, Store, StoreError, Tally, Window
 from taskdeck_store.moment import Moment
 from taskdeck_store.query.match import matches
 from taskdeck_store.query.terms import EVERYTHING, Query
@@ -33,7 +33,7 @@ class Past:
 
     def __init__(self, store: Store, timeline: Timeline | None = None) -> None:
         """`timeline` is a new one, unless one of this store is given."""
-        self.timeline = timeline or Timeline()
+        self.timeline = Timeline() if timeline is None else timeline
         self._store = store
         self._moment = Moment(self.timeline)
         self._cards: dict[tuple[int, int], Card] = {}
@@ -163,6 +163,8 @@ class Past:
                 self._cards.clear()
             seq = self.timeline.seqs[key[1]]
             folded = replay.fold(self._store.events(self.timeline.ids[task], until=seq))
-            assert folded is not None
+            if folded is None:
+                message = f"the log of {self._store.address} is not the one that was read: read it anew"
+                raise StoreError(Fault.UNREADABLE, message)
             card = self._cards[key] = card_of(folded)
         return card

@@ -102,8 +102,8 @@ class Timeline:
         self.state.extend(bytes(map(_CODES.__getitem__, afters)))
         self.doubt.extend(bytes(len(seqs)))
         self._number(seqs, left_out)
-        self._time(times)
-        self._follow(first, bytes(map(_CODES.__getitem__, befores)), changes)
+        told = self._time(times)
+        self._follow(first, bytes(map(_CODES.__getitem__, befores)), told, changes)
         self.ranks.extend(self.previous)
         if not _ACTIONS.issuperset(actions):
             for position, action in enumerate(actions, first):
@@ -135,9 +135,11 @@ class Timeline:
                 last = seq
         self.seqs.extend(array("Q", seqs))
 
-    def _time(self, times: Sequence[Time]) -> None:
+    def _time(self, times: Sequence[Time]) -> list[int]:
+        """Take in when events were, and return it as they tell it."""
         latest, (minute, begin) = self.times[-1], self._minute
         found: list[int] = []
+        told: list[int] = []
         for at in times:
             try:
                 if at[:_MINUTE] != minute or len(at) != _MOMENT:
@@ -153,24 +155,32 @@ class Timeline:
             else:
                 latest = time
             found.append(latest)
+            told.append(time)
         self.times.extend(array("q", found))
         self._minute = minute, begin
+        return told
 
-    def _follow(self, first: int, befores: bytes, changes: Sequence[Mapping[str, tuple[Json, Json]] | None]) -> None:
+    def _follow(
+        self,
+        first: int,
+        befores: bytes,
+        told: Sequence[int],
+        changes: Sequence[Mapping[str, tuple[Json, Json]] | None],
+    ) -> None:
         """Have each event follow on the last one of its task."""
         last, standing = self._last, self._standing
-        places, since, times, priorities = self.places, self._since, self.times, ~RANK
+        places, since, priorities = self.places, self._since, ~RANK
         last.extend([0] * (len(self.ids) - len(last)))
         standing.extend([NOWHERE] * (len(self.ids) - len(standing)))
-        events = zip(self.task[first:], befores, self.state[first:], changes, strict=True)
-        for position, (task, before, after, change) in enumerate(events, first):
+        events = zip(self.task[first:], befores, self.state[first:], told, changes, strict=True)
+        for position, (task, before, after, time, change) in enumerate(events, first):
             previous, held = last[task], standing[task]
             if before != held:
                 self.doubt[position] |= Doubt.UNFOUNDED
                 if not previous:
                     self._unfounded.append(position)
             places.append(_PRIORITY << BITS if held == NOWHERE else places[previous] & priorities)
-            since.append(since[previous] if before == after and held != NOWHERE else times[position])
+            since.append(since[previous] if before == after and held != NOWHERE else time)
             if change is not None:
                 self._take(change)
             self.previous.append(previous)

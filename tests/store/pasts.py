@@ -37,6 +37,7 @@ def check(past: Past, events: Sequence[Event]) -> None:
             ]
             assert list(past.window(state, order).cards) == cards
             for rank, card in enumerate(cards):
+                assert past.place(card.id, dict.fromkeys(State, order)) == (state, rank)
                 window = past.window(state, order, start=key(card, order), before=1, limit=2)
                 assert window.first == max(0, rank - 1)
                 assert list(window.cards) == cards[window.first : rank + 2]
@@ -44,3 +45,6 @@ def check(past: Past, events: Sequence[Event]) -> None:
     assert list(past.tasks()) == ordered
     for task in ordered:
         assert past.get(task.id) == task
+    for task_id in {event.task_id for event in events} - tasks.keys():
+        assert past.place(task_id, dict.fromkeys(State, Order.OLDEST)) is None
+        assert past.get(task_id) is None

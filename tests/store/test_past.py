@@ -16,11 +16,14 @@ from moving import do, done, put
 from pasts import check, folded
 
 from conftest import Opener, Turned
-from taskdeck_store import Action, Order, State, Store, command, open_store
-from taskdeck_store.contract import Trace
+from taskdeck_store import Action, Event, Order, State, Store, Task, command, open_store
+from taskdeck_store.clock import to_microseconds
+from taskdeck_store.contract import Tally, Trace
+from taskdeck_store.moment import Moment
 from taskdeck_store.past import Past
 from taskdeck_store.query.parse import parse
-from taskdeck_store.ranks import BITS, RANK
+from taskdeck_store.ranks import BITS, RANK, UNKNOWN
+from taskdeck_store.replay import after
 from taskdeck_store.timeline import Doubt, Timeline
 
 EVERY = 8
@@ -177,13 +180,14 @@ def test_ranks_given_piece_by_piece_are_those_of_one_sort(data: st.DataObject) -
     for seq in range(1, data.draw(st.integers(1, 40)) + 1):
         task_id = data.draw(st.sampled_from("abcde"))
         before = states.get(task_id)
-        after = "pending" if before is None else data.draw(st.sampled_from([before, "review", "failed", None]))
+        then = "pending" if before is None else data.draw(st.sampled_from([before, "review", "failed", None]))
         second = data.draw(st.integers(0, 3))
         changes = data.draw(
             st.sampled_from(
                 [
                     None,
                     {"priority": (None, 2)},
+                    {"priority": (2, None)},
                     {"state_since": (None, "2026-01-31T09:00:01.000000Z")},
                     {"state_since": ("x", None)},
                     {"state_since": (None, "?")},
@@ -191,8 +195,8 @@ def test_ranks_given_piece_by_piece_are_those_of_one_sort(data: st.DataObject) -
             )
         )
         at = f"2026-01-31T09:00:0{second}.000000Z"
-        traces.append((seq, task_id, at, "ann", "edit", before, after, changes))
-        states[task_id] = after
+        traces.append((seq, task_id, at, "ann", "edit", before, then, changes))
+        states[task_id] = then
     timeline = Timeline(every=EVERY)
     left = traces
     while left:
@@ -207,8 +211,28 @@ def test_ranks_given_piece_by_piece_are_those_of_one_sort(data: st.DataObject) -
     assert keys == [whole.ranks.key(whole.places[position] & RANK) for position in positions]
     assert [timeline.places[at] >> BITS for at in positions] == [whole.places[at] >> BITS for at in positions]
     assert [key for _, key in sorted(zip(ranks, keys, strict=True))] == sorted(keys)
-    for one, other in zip(positions, keys, strict=True):
-        assert other[1] == traces[one - 1][1]
+    tasks: dict[str, Task | None] = {}
+    for position, trace in enumerate(traces, 1):
+        task = tasks[trace[1]] = after(tasks.get(trace[1]), event_of(trace))
+        if task is not None:
+            since = UNKNOWN if task.state_since is None else to_microseconds(task.state_since)
+            assert timeline.places[position] >> BITS == task.priority
+            assert keys[position - 1] == (since, task.id)
+
+
+def event_of(trace: Trace) -> Event:
+    seq, task_id, at, actor, action, before, to, changes = trace
+    return Event(
+        seq=seq,
+        task_id=task_id,
+        at=at,
+        actor=actor,
+        action=action,
+        from_state=None if before is None else State(before),
+        to_state=None if to is None else State(to),
+        attempts=0,
+        changes=dict(changes or {}),
+    )
 
 
 def doubts(store: Store) -> list[Doubt]:
@@ -273,7 +297,7 @@ def test_a_task_that_went_and_came_back_is_there_only_when_it_was(
     store: Store, backend: Backend, path: Path, now: Turned
 ) -> None:
     put(store, "t-1")
-    put(store, "t-2", State.REVIEW)
+    put(store, "t-2", State.REVIEW, priority=1)
     backend.remove(path, "t-2")
     assert store.get("t-2") is None
     now.turn(5)
@@ -284,6 +308,7 @@ def test_a_task_that_went_and_came_back_is_there_only_when_it_was(
     assert [tally.count for tally in past.counts().values()] == [1, 0, 0, 0, 0]
     past.go(past.end)
     assert folded(store.events())["t-2"] == past.get("t-2")
+    check(past, store.events())
     assert do(store, "t-2", Action.START).event is not None
 
 
@@ -293,3 +318,28 @@ def test_a_conflict_of_times_among_equals_is_settled_by_id(store: Store) -> None
     past.go(past.end)
     assert [card.id for card in past.window(State.PENDING, Order.OLDEST).cards] == ["t-1", "t-10", "t-2", "t-3"]
     assert [card.id for card in past.window(State.PENDING, Order.NEWEST).cards] == ["t-3", "t-2", "t-10", "t-1"]
+
+
+def test_who_stands_there_while_ranks_are_given_anew_stands_as_before() -> None:
+    """Times that were filled in afterwards put tasks among others that had their ranks already."""
+    timeline = Timeline(every=EVERY)
+    timeline.extend([(seq, f"t-{seq}", at, "ann", "add", None, "pending", None) for seq, at in enumerate(MINUTES, 1)])
+    moment = Moment(timeline)
+    moment.go(4)
+    assert names(moment, timeline) == ["t-1", "t-2", "t-3", "t-4"]
+    early = {"state_since": (None, "2026-01-31T08:00:00.000000Z")}
+    timeline.extend([(5, "t-5", MINUTES[-1], "ann", "add", None, "pending", early)])
+    assert timeline.ranks.turn == 1
+    moment.go(4)
+    assert names(moment, timeline) == ["t-1", "t-2", "t-3", "t-4"]
+    moment.go(5)
+    assert names(moment, timeline) == ["t-5", "t-1", "t-2", "t-3", "t-4"]
+    assert moment.tally(State.PENDING) == Tally(5, early["state_since"][1])
+
+
+MINUTES = [f"2026-01-31T09:0{minute}:00.000000Z" for minute in range(4)]
+
+
+def names(moment: Moment, timeline: Timeline) -> list[str]:
+    _, tasks = moment.window(State.PENDING, Order.OLDEST, 0, 0, 9)
+    return [timeline.ids[task] for task in tasks]

@@ -114,3 +114,26 @@ def test_the_past(deck: Deck, snap_compare: Compare, size: str, theme: str) -> N
         await pilot.pause()
 
     assert snap_compare(deck, terminal_size=SIZES[size], run_before=before)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_two_moments_compared(deck: Deck, snap_compare: Compare, size: str) -> None:
+    async def before(pilot: Pilot[Any]) -> None:
+        def banner() -> str:
+            return str(pilot.app.screen.query("#banner").first().render()) if pilot.app.screen.query("#banner") else ""
+
+        async def until(text: str) -> None:
+            while not re.search(text, banner()):
+                await pilot.pause(0.01)
+
+        await pilot.press("t")
+        await until(r"event \d+ of")
+        end = int(re.findall(r"(\d+) of", banner())[0])
+        await pilot.press("c", *"<" * 6)
+        await until(f"event {end - 60} of")
+        await pilot.press("c")
+        while not pilot.app.screen.query("#compared"):
+            await pilot.pause(0.01)
+        await pilot.pause()
+
+    assert snap_compare(deck, terminal_size=SIZES[size], run_before=before)

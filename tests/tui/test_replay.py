@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from board_stage import Stage, act, add, staged
+from board_stage import Stage, act, add, plain_sql, staged
 
 from taskdeck_store import Action, command, create_store, open_store
 from taskdeck_store.clock import from_microseconds, to_microseconds
@@ -327,6 +327,17 @@ async def test_what_happens_meanwhile_is_counted_and_can_be_gone_to(tmp_path: Pa
         assert there.columns == [[], ["t-1"], [], [], ["t-2"]]
 
 
+async def test_a_log_that_is_sealed_later_is_still_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    async with past(path) as there:
+        plain_sql(path, "UPDATE tasks SET title = 'by hand' WHERE id = 't-2'")
+        await there.stage.until(lambda: "of 9" in there.text("#banner"))
+        act(there.stage.other, "t-1", Action.START)
+        await there.stage.until(lambda: "of 10" in there.text("#banner"))
+        assert "+2 since" in there.text("#banner")
+        assert there.position == 8
+
+
 async def test_details_tell_of_the_task_as_it_was(tmp_path: Path) -> None:
     def page(there: Past) -> str:
         rows = there.stage.deck.screen._compositor.render_strips()
@@ -342,6 +353,31 @@ async def test_details_tell_of_the_task_as_it_was(tmp_path: Path) -> None:
         assert "First again" not in shown
         assert "submitted a result" in shown
         assert "rejected" not in shown
+
+
+async def test_two_moments_are_compared_with_what_moved_is_new_and_how_fast(tmp_path: Path) -> None:
+    def page(there: Past) -> str:
+        rows = there.stage.deck.screen._compositor.render_strips()
+        return "\n".join(strip.text for strip in rows)
+
+    async with past(tmp_path / "tasks.db") as there:
+        await there.press("c")
+        await there.says("compare: go to the other moment, then c")
+        await there.press(*"," * 7)
+        await there.at(1)
+        assert "◇" in there.text("#strip")
+        await there.press("c")
+        await there.stage.until(lambda: "Compared" in page(there))
+        shown = " ".join(page(there).split())
+        assert "2026-01-31 09:00:10Z → 2026-01-31 09:01:20Z · 1m 10s · 7 events" in shown
+        assert "○ pending 1 1 0 +0.0" in shown
+        assert "✗ failed 0 1 +1 +51.4" in shown
+        assert "new, now ✗ failed" in shown
+        assert "1 task moved and came back" in shown
+        assert "start 2 102.9 an hour" in shown
+        await there.press("escape")
+        await there.stage.until(lambda: there.stage.deck.screen is there.screen)
+        assert "◇" not in there.text("#strip")
 
 
 async def test_a_copy_is_of_the_task_as_it_was(tmp_path: Path) -> None:
@@ -399,6 +435,28 @@ async def test_a_store_without_a_log_has_no_past(tmp_path: Path) -> None:
         await stage.press("t")
         await stage.until(lambda: "there is no past to go to" in stage.status)
         assert len(stage.deck.screen_stack) == 1
+
+
+@BOTH
+async def test_another_store_in_the_place_of_this_one_has_its_own_past(tmp_path: Path, name: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    create_store(str(elsewhere / name))
+    other = open_store(str(elsewhere / name), now=Ticking())
+    add(other, "z-1", title="Another")
+    act(other, "z-1", Action.START)
+    other.close()
+    async with past(tmp_path / name) as there:
+        await there.press(",", ",")
+        await there.at(6)
+        for file in elsewhere.iterdir():
+            file.replace(tmp_path / file.name)
+        await there.at(2)
+        assert there.columns == [[], ["z-1"], [], [], []]
+        assert "of 2" in there.text("#banner")
+        await there.says("the store was replaced by another one: this is its past")
+        await there.press(",")
+        await there.at(1)
 
 
 async def test_a_store_that_is_lost_is_said_and_comes_back(tmp_path: Path) -> None:

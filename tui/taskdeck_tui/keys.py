@@ -131,6 +131,7 @@ KEYS: tuple[KeySpec, ...] = (
     _past("breakpoint", "b", "breakpoint", "stop at", "where to stop a play: state:failed actor:NAME id:t-1 …"),
     _past("loop_from", "(", "loop_from", "loop from", "play round from here on"),
     _past("loop_to", ")", "loop_to", "loop to", "play round up to here; again, not any more"),
+    _past("compare", "c", "compare", "compare", "this moment with another one: c here, c there", shown=True),
     _past("now", "escape q", "back", "now", "back to the board as it is now", shown=True),
     _key("details", "Move", "next_pane", "tab", "next_pane", "switch", "between fields and history", shown=True),
     _key("conflict", "Conflict", "again", "enter a", "again", "do it again", "on the task as it is now", shown=True),

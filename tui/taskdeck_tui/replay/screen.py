@@ -18,6 +18,7 @@ from textual.types import CSSPathType
 
 from taskdeck_store import jsontext
 from taskdeck_store.clock import Clock, to_microseconds, to_seconds
+from taskdeck_store.comparison import Comparison, compare
 from taskdeck_store.contract import Store
 from taskdeck_store.moments import parse_moment
 from taskdeck_store.past import Past
@@ -92,6 +93,7 @@ class ReplayScreen(Screen[None]):
         self._seek: Seek | None = None
         self._stops: Seek | None = None
         self._from: int | None = None
+        self._compared: int | None = None
 
     def compose(self) -> ComposeResult:
         """Put the board between the banner and what happened."""
@@ -250,6 +252,25 @@ class ReplayScreen(Screen[None]):
             return
         self._traveller.loop((min(self._from, frame.position), max(self._from, frame.position)))
         self._from = None
+
+    def action_compare(self) -> None:
+        """Remember this moment; at another one, compare the two."""
+        if self._frame is None:
+            return
+        if self._compared is None:
+            self._compared = self._frame.position
+            self._strip.mark(self._compared)
+            self._happened.notice("compare: go to the other moment, then c", Tone.TOLD)
+            return
+        first, self._compared = self._compared, None
+        self._strip.mark(None)
+
+        def show(found: Comparison) -> None:
+            from taskdeck_tui.screens.compared import Compared
+
+            self.app.push_screen(Compared(found))
+
+        self._traveller.ask(lambda past: compare(past.timeline, first, past.position), show)
 
     def action_details(self) -> None:
         """Show all of the task under the cursor, as it was."""

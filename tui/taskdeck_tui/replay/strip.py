@@ -17,6 +17,9 @@ from taskdeck_tui.telling import moment
 _BARS = "▁▂▃▄▅▆▇█"
 _NONE = "·"
 _PLACE = "│"
+_MARK = "◇"
+_MANY, _SOME = "✗", "×"
+"""Marks of the columns with at least half as many failures as the one with most, and of the others that have any."""
 
 
 class Strip(Widget):
@@ -44,11 +47,17 @@ class Strip(Widget):
     def __init__(self) -> None:
         super().__init__(id="strip")
         self._frame: Frame | None = None
+        self._marked: int | None = None
         self._dragging = False
 
     def tell(self, frame: Frame) -> None:
         """Show where a frame stands."""
         self._frame = frame
+        self.refresh()
+
+    def mark(self, position: int | None) -> None:
+        """Mark a position that is to be compared with another one; None: no more."""
+        self._marked = position
         self.refresh()
 
     def on_resize(self) -> None:
@@ -61,7 +70,11 @@ class Strip(Widget):
         if frame is None or frame.density is None:
             return Content()
         here = frame.density.column(frame.position)
-        rows = [_bars(frame.density, here), _marks(frame, here), _ends(frame.density, self.content_size.width)]
+        rows = [
+            _bars(frame.density, here),
+            _marks(frame, here, self._marked),
+            _ends(frame.density, self.content_size.width),
+        ]
         return Content("\n").join(rows[: self.content_size.height])
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
@@ -97,12 +110,15 @@ def _bars(density: Density, here: int) -> Content:
     return Content.assemble((bars[:here], "$past"), (place, "bold $card-title"), (bars[here + 1 :], "$head-muted"))
 
 
-def _marks(frame: Frame, here: int) -> Content:
+def _marks(frame: Frame, here: int, marked: int | None) -> Content:
     density = frame.density
     assert density is not None
-    marks = ["✗" if count else " " for count in density.failures]
+    most = max(density.failures)
+    marks = [(_MANY if 2 * count >= most else _SOME) if count else " " for count in density.failures]
     for position, bracket in zip(frame.loop or (), "()", strict=False):
         marks[density.column(position)] = bracket
+    if marked is not None:
+        marks[density.column(marked)] = _MARK
     return Content.assemble(
         ("".join(marks[:here]), "$state-failed"), ("▲", "bold $past"), ("".join(marks[here + 1 :]), "$state-failed")
     )

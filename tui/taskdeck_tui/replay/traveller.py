@@ -214,11 +214,11 @@ class Traveller:
         """Do what is to be done next."""
         if self._growing:
             self._growing = False
+            if self._is_replaced(past):
+                return
             self._read_log(past)
-        with self._wake:
-            jobs = [self._jobs.popleft() for _ in range(len(self._jobs))]
-        for job in jobs:
-            job(past)
+        while self._jobs:
+            self._jobs.popleft()(past)
         self._play_on(past)
         self._search_on(past)
         if self._stale:
@@ -231,14 +231,17 @@ class Traveller:
             if not (self._jobs or self._growing or self._stop or self._search):
                 self._wake.wait(_FRAME if self._play else None)
 
+    def _is_replaced(self, past: Past) -> bool:
+        """Tell whether the store is another one by now; then its past is begun anew."""
+        if _unsealed(past.event(past.end)) == self._tip:
+            return False
+        self._past = self._opened_at = self._density = self._tip = self._play = self._search = self._loop = None
+        self._growing = True
+        self._notice = "the store was replaced by another one: this is its past"
+        return True
+
     def _read_log(self, past: Past) -> None:
         """Take in all that is in the log by now; the first time keys wait for it, and a word is said meanwhile."""
-        if _unsealed(past.event(past.end)) != self._tip:
-            self._past = None
-            self._opened_at = self._density = self._tip = None
-            self._growing = True
-            self._notice = "the store was replaced by another one: this is its past"
-            return
         said, before = monotonic(), past.end
         total = past.last_seq()
         while past.read_on() and not self._stop:
@@ -260,6 +263,9 @@ class Traveller:
             play = self._play = Play(play.pace, loop[0], monotonic())
             past.go(loop[0])
         due = min(max(play.due(past.timeline, monotonic()), past.position), stop)
+        if self._stops is not None:
+            # Each event on the way is looked at, and the next key must not wait for too many.
+            due = min(due, past.position + _SEARCHED)
         hit = self._first_stop(past, due)
         if hit is not None and self._stops is not None:
             self._play, self._notice = None, f"stopped: {self._stops.text}"
