@@ -21,11 +21,15 @@ KINDS = {"sqlite": "SQLite", "json": "JSON"}
 
 
 class Content(Struct, frozen=True, kw_only=True):
-    """What a copy holds: `head` is the hash of its last event, and `problem` why it is not sound (None: it is)."""
+    """What a copy holds: `seq` and `head` are the number and hash of its last event.
+
+    `problem` says why it is not sound (None: it is).
+    """
 
     kind: str
     tasks: int = 0
     events: int = 0
+    seq: int = 0
     head: str | None = None
     problem: str | None = None
 
@@ -157,12 +161,13 @@ def _content(draft: Path, kind: Kind, problem: str | None) -> Content:
         return Content(kind=KINDS[kind], problem=problem)
     try:
         with closing(open_store(str(draft), read_only=True)) as store:
-            return _checked(store)
+            return checked(store)
     except StoreError as error:
         return Content(kind=KINDS[kind], problem=error.message)
 
 
-def _checked(store: Store) -> Content:
+def checked(store: Store) -> Content:
+    """Return what a store holds, when all of it was verified. Raises StoreError."""
     found = verify(store)
     problem = None
     if found.broken is not None:
@@ -173,8 +178,8 @@ def _checked(store: Store) -> Content:
     elif not found.is_sound:
         problem = next((one.message for one in found.defects if not one.heals), "tasks are missing from its columns")
     tasks = sum(tally.count for tally in store.counts().values())
-    head = found.head if found.events else None
-    return Content(kind=store.kind, tasks=tasks, events=found.events, head=head, problem=problem)
+    head = found.head if found.seq else None
+    return Content(kind=store.kind, tasks=tasks, events=found.events, seq=found.seq, head=head, problem=problem)
 
 
 def _refuse_taken(copying: _Copying, path: Path, kind: Kind) -> None:

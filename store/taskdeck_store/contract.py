@@ -130,6 +130,46 @@ class Defect(Struct, frozen=True):
     heals: bool = False
 
 
+class LeftOut(Struct, frozen=True):
+    """A run of events that a bundle leaves out on purpose: the seqs of its first and last, and the hash of the last.
+
+    The hash of an event that is not sealed is the one that it implies.
+    """
+
+    first: int
+    last: int
+    hash: str
+
+
+class Manifest(Struct, frozen=True, kw_only=True):
+    """What a bundle says of itself, and of the store it is from, as that was at `made_at`.
+
+    `taskdeck` is the version that made it, `made_by` an actor, which is a claim. `store` is the bare name of the
+    store's file, `kind` its backend and `origin` the hash of its first event (None: it has none), which tells its log
+    from others. `query` chose the tasks: '' for all of the store. `first_seq` and `last_seq` are those of the events
+    in the bundle; `head_seq` and `head` the last event of the store and its hash, to be compared with one that was
+    noted elsewhere. `sha256` is over all of the bundle; see `taskdeck_store.sqlite.bundling.digest`.
+    """
+
+    taskdeck: str
+    store: str
+    kind: str
+    origin: str | None
+    made_at: Time
+    made_by: str
+    query: str
+    tasks: int
+    events: int
+    left_out: int
+    store_tasks: int
+    store_events: int
+    first_seq: int | None
+    last_seq: int | None
+    head_seq: int
+    head: str | None
+    sha256: str = ""
+
+
 class Stop(Protocol):
     """What ends a wait early: a `threading.Event`, say."""
 
@@ -168,6 +208,10 @@ class Store(Protocol):
     @property
     def audited(self) -> bool:
         """Whether the store has an audit log by now."""
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """What a bundle says of itself; None for every other store."""
 
     def apply(self, commands: Sequence[Command], *, whole: bool = False) -> tuple[Outcome, ...]:
         """Commit all the commands that are legal in one atomic, durable commit; an outcome for each, in order.
@@ -216,6 +260,9 @@ class Store(Protocol):
 
     def traces(self, *, after: int = 0, limit: int) -> Sequence[Trace]:
         """Return the first `limit` events with a greater `seq` than `after`, as light as can be, in order of `seq`."""
+
+    def left_out(self, after: int) -> LeftOut | None:
+        """Return the run of events right after a seq that a bundle leaves out; None where none is left out there."""
 
     def changes(self, cursor: str | None = None, *, limit: int = 2_000) -> Changes:
         """Return what was committed since the cursor of an earlier call; with None, only the cursor of now."""

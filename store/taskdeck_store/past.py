@@ -52,7 +52,7 @@ class Past:
     def read_on(self, limit: int = _PIECE) -> bool:
         """Take in up to `limit` more events; tell whether there may be more."""
         traces = self._store.traces(after=self.timeline.seqs[-1], limit=limit)
-        self.timeline.extend(traces)
+        self.timeline.extend(traces, self._store.left_out)
         return len(traces) == limit
 
     def read_all(self) -> None:

@@ -124,6 +124,15 @@ def sync(file: int) -> None:
         os.fsync(file)
 
 
+def sync_file(path: Path) -> None:
+    """Make what was written to a file that is closed by now survive a power loss. Raises OSError."""
+    file = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+    try:
+        sync(file)
+    finally:
+        os.close(file)
+
+
 def sync_folder(path: Path) -> None:
     """Make the names in a file's folder durable. Raises OSError."""
     if sys.platform != "win32":

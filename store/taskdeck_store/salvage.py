@@ -19,6 +19,8 @@ from taskdeck_store.contract import (
     Defect,
     Fault,
     Key,
+    LeftOut,
+    Manifest,
     Order,
     Outcome,
     Stop,
@@ -101,6 +103,11 @@ class Readable:
         """Whether the store has an audit log by now."""
         return self._store.audited
 
+    @property
+    def manifest(self) -> Manifest | None:
+        """What a bundle says of itself; None for every other store."""
+        return self._read(lambda store: store.manifest)
+
     def apply(self, commands: Sequence[Command], *, whole: bool = False) -> tuple[Outcome, ...]:
         """Commit commands; see the contract. A damaged store takes none."""
         if self._stack is None:
@@ -170,6 +177,10 @@ class Readable:
     def traces(self, *, after: int = 0, limit: int) -> Sequence[Trace]:
         """Return events as light as can be; see the contract."""
         return self._read(lambda store: store.traces(after=after, limit=limit))
+
+    def left_out(self, after: int) -> LeftOut | None:
+        """Return the run of events right after a seq that a bundle leaves out; see the contract."""
+        return self._read(lambda store: store.left_out(after))
 
     def changes(self, cursor: str | None = None, *, limit: int = 2_000) -> Changes:
         """Return what was committed since a cursor; see the contract."""

@@ -12,7 +12,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from taskdeck_store import clock
 from taskdeck_store.buckets import Buckets, buckets_of
-from taskdeck_store.contract import Order, Store, key
+from taskdeck_store.contract import LeftOut, Order, Store, key
 from taskdeck_store.figures import (
     Actor,
     Attempts,
@@ -68,8 +68,11 @@ def gathered(
         after = 0
         while events := store.events(after=after, limit=_PAGE):
             for event in events:
+                run = store.left_out(after) if event.seq != after + 1 else None
+                if run is not None:
+                    counting.pass_over(run)
                 counting.count(event)
-            after = events[-1].seq
+                after = event.seq
     return counting.statistics(buckets)
 
 
@@ -175,6 +178,10 @@ class Counting:
             owner = event.changes["owner"][1]
             known.owner = owner if isinstance(owner, str) and owner else None
         known.seq = event.seq
+
+    def pass_over(self, run: LeftOut) -> None:
+        """Take note of events that a bundle leaves out: none of them is of the tasks that are counted."""
+        self._seq = run.last
 
     def statistics(self, buckets: int = BUCKETS) -> Statistics:
         """Return the statistics of what was counted so far, the span cut into at most so many buckets."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntFlag
 
 from taskdeck_store import clock
-from taskdeck_store.contract import Trace
+from taskdeck_store.contract import LeftOut, Trace
 from taskdeck_store.ranks import BITS, RANK, UNKNOWN, Ranks
 from taskdeck_store.values import OUTSIDE, REMOVED, Action, Json, State, Task, Time
 
@@ -86,8 +86,8 @@ class Timeline:
     def __len__(self) -> int:
         return len(self.seqs) - 1
 
-    def extend(self, traces: Sequence[Trace]) -> None:
-        """Take in the events that come next."""
+    def extend(self, traces: Sequence[Trace], left_out: Callable[[int], LeftOut | None] | None = None) -> None:
+        """Take in the events that come next; `left_out` is that of a store, which tells what is missing on purpose."""
         if not traces:
             return
         seqs, ids, times, actors, actions, befores, afters, changes = zip(*traces, strict=True)
@@ -101,7 +101,7 @@ class Timeline:
             numbers.extend(array("I", list(map(names.__getitem__, values))))
         self.state.extend(bytes(map(_CODES.__getitem__, afters)))
         self.doubt.extend(bytes(len(seqs)))
-        self._number(seqs)
+        self._number(seqs, left_out)
         told = self._time(times)
         self._follow(first, bytes(map(_CODES.__getitem__, befores)), told, changes)
         self.ranks.extend(self.previous)
@@ -126,11 +126,12 @@ class Timeline:
         """Return how many tasks were there at a position though no event by then tells of them: a later one does."""
         return len(self._unfounded) - bisect_right(self._unfounded, position)
 
-    def _number(self, seqs: Sequence[int]) -> None:
+    def _number(self, seqs: Sequence[int], left_out: Callable[[int], LeftOut | None] | None) -> None:
         last = self.seqs[-1]
         if seqs[0] != last + 1 or seqs[-1] != last + len(seqs):
             for position, seq in enumerate(seqs, len(self.seqs)):
-                self.doubt[position] |= 0 if seq == last + 1 else Doubt.MISSING
+                run = left_out(last) if left_out is not None and seq != last + 1 else None
+                self.doubt[position] |= 0 if seq == (last if run is None else run.last) + 1 else Doubt.MISSING
                 last = seq
         self.seqs.extend(array("Q", seqs))
 

@@ -33,11 +33,15 @@ class Verification:
     `anchors` are hashes that were noted elsewhere, by the number of their event. `events` counts those checked,
     `unsealed` those of them without a hash, and `head` is the hash of the last of them, given or implied. `differing`
     holds the tasks found so far that are not what their events say, and `unlisted` those that are there and in no
-    column. `defects` are those of the store's files, where they were looked through.
+    column. `left_out` counts the events that a bundle leaves out on purpose, `seq` is the last come to, in the store
+    or left out. `defects` are those of the store's files, where they were looked through.
     """
 
     def __init__(self, store: Store, anchors: Mapping[int, str] | None = None) -> None:
+        """Raises StoreError where the store is a bundle whose manifest cannot be read."""
         self.events = 0
+        self.left_out = 0
+        self.seq = 0
         self.unsealed = 0
         self.head = BEGINNING
         self.broken: Broken | None = None
@@ -46,7 +50,9 @@ class Verification:
         self.defects: tuple[Defect, ...] = ()
         self._store = store
         self._anchors = anchors or {}
-        self._seq = 0
+        manifest = store.manifest
+        if manifest is not None and manifest.head is not None:
+            self._anchors = {manifest.head_seq: manifest.head, **self._anchors}
         self._sealed = False
         self._states: dict[str, State] = {}
         self._unread: dict[str, None] = {}
@@ -60,7 +66,7 @@ class Verification:
     def advance(self, limit: int) -> bool:
         """Check up to `limit` more events or tasks; tell whether there may be more to do. Raises StoreError."""
         with self._store.reading():
-            events = self._store.events(after=self._seq, limit=limit)
+            events = self._store.events(after=self.seq, limit=limit)
             for event in events:
                 self._link(event)
             if events:
@@ -75,8 +81,10 @@ class Verification:
 
     def _link(self, event: Event) -> None:
         before = self._states.get(event.task_id)
-        if event.seq != self._seq + 1:
-            self._break(self._seq + 1, f"it is missing: event {event.seq} follows event {self._seq}")
+        if event.seq != self.seq + 1:
+            self._pass_over()
+        if event.seq != self.seq + 1:
+            self._break(self.seq + 1, f"it is missing: event {event.seq} follows event {self.seq}")
         elif event.from_state is not before:
             found, known = (machine.said(state) if state else "not there" for state in (event.from_state, before))
             self._break(event.seq, f"it says {event.task_id} was {found}, and the events before it say {known}")
@@ -89,16 +97,27 @@ class Verification:
             self._break(event.seq, "its hash does not fit what it says and the event before it")
         self._sealed = event.hash is not None
         self.head = event.hash or seal
-        if self._anchors.get(event.seq, self.head) != self.head:
-            self._break(event.seq, "the anchor has another hash for it: it, or one before it, was written anew")
+        self._hold_against_anchor(event.seq)
         self.events += 1
-        self._seq = event.seq
+        self.seq = event.seq
         self._unread[event.task_id] = None
         self._counted = False
         if event.to_state is None:
             self._states.pop(event.task_id, None)
         else:
             self._states[event.task_id] = event.to_state
+
+    def _pass_over(self) -> None:
+        """Go on behind the events that a bundle leaves out here: the hash of the last of them is all that is left."""
+        run = self._store.left_out(self.seq)
+        if run is not None:
+            self.left_out += run.last - run.first + 1
+            self.seq, self.head, self._sealed = run.last, run.hash, False
+            self._hold_against_anchor(run.last)
+
+    def _hold_against_anchor(self, seq: int) -> None:
+        if self._anchors.get(seq, self.head) != self.head:
+            self._break(seq, "the anchor has another hash for it: it, or one before it, was written anew")
 
     def _break(self, seq: int, reason: str) -> None:
         if self.broken is None:
@@ -118,9 +137,10 @@ class Verification:
         """Look for tasks that no event tells of, and for events that are gone from the end of the log."""
         self._counted = True
         self.unlisted = set()
+        self._pass_over()
         known = max(self._anchors, default=0)
-        if known > self._seq:
-            self._break(self._seq + 1, f"it is missing: the anchor knows event {known}, and the log ends before")
+        if known > self.seq:
+            self._break(self.seq + 1, f"it is missing: the anchor knows event {known}, and the log ends before")
         missing = sum(task_id in self._states and self._store.get(task_id) is None for task_id in self.differing)
         stored = sum(tally.count for tally in self._store.counts().values())
         if not self._store.audited or stored + missing == len(self._states):

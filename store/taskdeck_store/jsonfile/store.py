@@ -37,6 +37,7 @@ class JsonStore:
 
     kind = "JSON"
     damage = None
+    manifest = None
 
     def __init__(self, path: Path, *, address: str, read_only: bool, now: clock.Clock, patience: float) -> None:
         self.address = address
@@ -180,6 +181,9 @@ class JsonStore:
         with self.reading(), self._ledger.explained("read"):
             log = self._ledger.log
             return [trace_of(line) for line in log.lines(range(after + 1, min(after + limit, log.seq) + 1))]
+
+    def left_out(self, after: int) -> None:
+        """Return None: only bundles leave events out."""
 
     def changes(self, cursor: str | None = None, *, limit: int = 2_000) -> Changes:
         """Return what was committed since a cursor; see the contract."""

@@ -58,8 +58,10 @@ def renew(draft: Path) -> None:
     """
     draft.chmod(stat.S_IMODE(draft.stat().st_mode) | 0o600)
     with closing(Opened(draft, patience=_PATIENCE, migrates=True)) as opened, explained(draft, "write"):
+        if opened.is_bundle:
+            raise StoreError(Fault.FOREIGN, f"{draft} is a bundle, to be looked at, and no backup; nothing was changed")
         opened.connection.execute("UPDATE identity SET store = lower(hex(randomblob(16)))")
-    _sync(draft)
+    placing.sync_file(draft)
 
 
 def put(draft: Path, path: Path) -> None:
@@ -177,14 +179,6 @@ def _finish(draft: Path, like: os.stat_result) -> None:
     for suffix in _BESIDE:
         _beside(draft, suffix).unlink(missing_ok=True)
     placing.finish_file(draft, like)
-
-
-def _sync(draft: Path) -> None:
-    file = os.open(draft, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
-    try:
-        placing.sync(file)
-    finally:
-        os.close(file)
 
 
 def _connected(path: Path) -> apsw.Connection:

@@ -28,6 +28,7 @@ class Opened:
     `real` is its path without symbolic links. `writable` is False when this program may not write to it. `sight` is
     what it held when it was opened, `mended` what was left half done and SQLite then healed. Waits for another
     program's lock are bounded by `patience`, in seconds. An older layout is brought up to date if `migrates`.
+    A bundle (`is_bundle`) is never written to.
     """
 
     def __init__(self, path: Path, *, patience: float, migrates: bool) -> None:
@@ -37,6 +38,7 @@ class Opened:
         self._migrates = migrates
         self._waits_since = 0.0
         self._frozen = False
+        self.is_bundle = False
         self._logs_ahead = False
         found = mark(path)
         if found is None:
@@ -108,7 +110,10 @@ class Opened:
 
     def _connected(self) -> apsw.Connection:
         try:
-            return self._checked(apsw.Connection(str(self.real), flags=apsw.SQLITE_OPEN_READWRITE))
+            connection = self._checked(apsw.Connection(str(self.real), flags=apsw.SQLITE_OPEN_READWRITE))
+            if not self.is_bundle:
+                return connection
+            connection.close(True)
         except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.IOError):
             # A log in WAL mode needs two files beside the store; without the right to make them, only a file that
             # nobody writes to can be read (https://www.sqlite.org/wal.html#read_only_databases).
@@ -138,7 +143,9 @@ class Opened:
         return connection
 
     def _recognise(self, connection: apsw.Connection) -> None:
-        if connection.pragma("application_id") != schema.APPLICATION_ID:
+        mark = connection.pragma("application_id")
+        self.is_bundle = mark == schema.BUNDLE_ID
+        if mark != schema.APPLICATION_ID and not self.is_bundle:
             tables = [said(name) for (name,) in fetch(connection, _TABLES, (_SHOWN_TABLES,))]
             found = f"it has the tables {', '.join(tables)}" if tables else "it has no tables"
             advice = f"name another file, or move it away and: taskdeck init {self._path}"
@@ -154,7 +161,7 @@ class Opened:
             self._migrate(connection, layout)
 
     def _migrate(self, connection: apsw.Connection, layout: int) -> None:
-        if not self._migrates or connection.readonly("main"):
+        if not self._migrates or self.is_bundle or connection.readonly("main"):
             if layout >= schema.READABLE:
                 return
             message = f"{self._path} has an older layout; open it once for writing, to bring it up to date"

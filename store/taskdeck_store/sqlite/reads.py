@@ -37,7 +37,7 @@ def counts(connection: Connection, where: Where, tallies: Tallies) -> Mapping[St
         return {state: known[state] if state in where.states else Tally() for state in State}
     found = {state: Tally() for state in State}
     for state in where.states:
-        sql = f"SELECT count(*), min(state_since) FROM tasks WHERE state = ?{where.condition}"
+        sql = f"SELECT count(*), min(nullif(state_since, '')) FROM tasks WHERE state = ?{where.condition}"
         found[state] = rows.tally(fetch(connection, sql, (state, *where.parameters))[0])
     return found
 

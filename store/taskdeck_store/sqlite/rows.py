@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from apsw import Connection, SQLiteValue
 
 Row: TypeAlias = tuple[Any, ...]
+"""A row of a table. In its `state_since`, '' stands for a time that is not known: NULL has no place in an order."""
 
 TASK_COLUMNS = (*FIELDS, "version")
 TASK = ", ".join(TASK_COLUMNS)
@@ -109,7 +110,7 @@ def task(row: Sequence[Any]) -> Task:
         lease_until=lease_until,
         created_at=created_at,
         updated_at=updated_at,
-        state_since=state_since,
+        state_since=state_since or None,
         version=version,
     )
 
@@ -127,7 +128,7 @@ def card(row: Row) -> Card:
         attempts=attempts,
         max_attempts=max_attempts,
         owner=owner,
-        state_since=state_since,
+        state_since=state_since or None,
         version=version,
         preview=preview or "",
     )

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 APPLICATION_ID = int.from_bytes(b"Tdck", "big")
 """What marks a SQLite file as ours, at its 68th byte (https://www.sqlite.org/fileformat.html)."""
 
+BUNDLE_ID = int.from_bytes(b"Tdcb", "big")
+"""What marks a SQLite file as a bundle: the tables of a store to be looked at, and never written to."""
+
 
 def _tables() -> str:
     # WITHOUT ROWID: REPLACE can take a row away by its rowid too. No AUTOINCREMENT: events are never deleted, so that

@@ -29,16 +29,15 @@ def defects(connection: Connection) -> Iterator[Defect]:
 
     Pages and indexes are checked by SQLite (https://www.sqlite.org/pragma.html#pragma_integrity_check).
     """
-    for found in _damage(connection):
-        yield Defect(one_line(f"SQLite finds: {found}"))
+    yield from damage(connection)
     yield from _missing_rules(connection)
-    for (seq,) in fetch(connection, _DOUBLED, (_MOST,)):
-        yield Defect(f"event {seq} tells twice, and so perhaps otherwise, what a field was")
+    yield from doubled(connection)
     for (task_id,) in fetch(connection, _UNSTAMPED, (_MOST,)):
         yield Defect(one_line(f"task {task_id} lacks its version or one of its times, which the file's rules give it"))
 
 
-def _damage(connection: Connection) -> Iterator[str]:
+def damage(connection: Connection) -> Iterator[Defect]:
+    """Yield what SQLite finds wrong with pages and indexes."""
     import apsw
 
     try:
@@ -46,7 +45,13 @@ def _damage(connection: Connection) -> Iterator[str]:
     except apsw.SQLError:
         # A table or index of another program needs a function or an order that only that program has.
         found = [row for table in _OURS for row in fetch(connection, f"PRAGMA integrity_check({table})")]
-    yield from (str(message) for (message,) in found if message != "ok")
+    yield from (Defect(one_line(f"SQLite finds: {message}")) for (message,) in found if message != "ok")
+
+
+def doubled(connection: Connection) -> Iterator[Defect]:
+    """Yield the first events of which a field is told twice."""
+    for (seq,) in fetch(connection, _DOUBLED, (_MOST,)):
+        yield Defect(f"event {seq} tells twice, and so perhaps otherwise, what a field was")
 
 
 def _missing_rules(connection: Connection) -> Iterator[Defect]:

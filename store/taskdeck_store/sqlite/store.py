@@ -11,7 +11,21 @@ from typing import TYPE_CHECKING
 import apsw
 
 from taskdeck_store import clock
-from taskdeck_store.contract import Changes, Defect, Fault, Key, Order, Outcome, Stop, StoreError, Tally, Trace, Window
+from taskdeck_store.contract import (
+    Changes,
+    Defect,
+    Fault,
+    Key,
+    LeftOut,
+    Manifest,
+    Order,
+    Outcome,
+    Stop,
+    StoreError,
+    Tally,
+    Trace,
+    Window,
+)
 from taskdeck_store.lock import SUFFIX, WriteLock
 from taskdeck_store.machine import Code, Command, Refusal
 from taskdeck_store.query.terms import EVERYTHING, Query
@@ -35,9 +49,8 @@ SQLite's log woke; and on ext4 one more dirty file makes each fsync dearer by a 
 class SqliteStore:
     """A `taskdeck_store.contract.Store`; see there. Make one with `open`."""
 
-    kind = "SQLite"
-    audited = True
     damage = None
+    _unwritable = "cannot be written to (file, folder or file system)"
 
     def __init__(self, path: Path, *, address: str, read_only: bool, now: clock.Clock, patience: float) -> None:
         self.address = address
@@ -54,13 +67,34 @@ class SqliteStore:
 
     @classmethod
     def open(cls, path: Path, *, address: str, read_only: bool, now: clock.Clock, patience: float) -> SqliteStore:
-        """Open the store at a path; `address` is what the user called it. Raises StoreError."""
-        return cls(path, address=address, read_only=read_only, now=now, patience=patience)
+        """Open the store, or the bundle, at a path; `address` is what the user called it. Raises StoreError."""
+        store = cls(path, address=address, read_only=read_only, now=now, patience=patience)
+        if store._opened is None or not store._opened.is_bundle:
+            return store
+        store.close()
+        from taskdeck_store.sqlite.bundle import BundleStore
+
+        return BundleStore(path, address=address, read_only=read_only, now=now, patience=patience)
 
     @staticmethod
     def create(path: Path) -> None:
         """Make an empty store at a path where nothing is. Raises StoreError."""
         opening.create(path)
+
+    @property
+    def kind(self) -> str:
+        """The backend's name for people."""
+        return "SQLite"
+
+    @property
+    def audited(self) -> bool:
+        """Whether the store has an audit log: always."""
+        return True
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """None: it is no bundle."""
+        return None
 
     @property
     def read_only(self) -> bool:
@@ -158,6 +192,10 @@ class SqliteStore:
         with self.reading():
             return reads.traces(self._connection, after, limit)
 
+    def left_out(self, after: int) -> LeftOut | None:
+        """Return None: only bundles leave events out."""
+        return None
+
     def changes(self, cursor: str | None = None, *, limit: int = 2_000) -> Changes:
         """Return what was committed since a cursor; see the contract."""
         with self.reading():
@@ -250,7 +288,7 @@ class SqliteStore:
                     connection.execute("ROLLBACK")
 
     def _all_refused(self, commands: Sequence[Command]) -> tuple[Outcome, ...]:
-        why = "was opened read-only" if self._asked_read_only else "cannot be written to (file, folder or file system)"
+        why = "was opened read-only" if self._asked_read_only else self._unwritable
         refusal = Refusal(code=Code.READ_ONLY, message=f"{self.address} {why}; nothing was changed")
         with self.reading():
             return tuple(

@@ -22,7 +22,9 @@ _LIMIT = 10_000
 """From so many new events on, to count anew (100,000 tasks: 4 ms) is not slower."""
 _BELIEVED = 60.0
 """In seconds. Then the tasks are counted anew: a program that went past the triggers is not believed for long."""
-_OLDEST = " UNION ALL ".join(f"SELECT min(state_since) FROM tasks WHERE state = '{state}'" for state in State)
+_OLDEST = " UNION ALL ".join(
+    f"SELECT min(state_since) FROM tasks WHERE state = '{state}' AND state_since > ''" for state in State
+)
 _MOVES = "SELECT from_state, to_state FROM events WHERE seq > ? AND from_state IS NOT to_state"
 
 

@@ -71,7 +71,7 @@ class Where:
             self.parameters.append(_moment(now, term.value))
             # An older task has the lesser moment: the comparison turns round.
             op = term.op.translate(str.maketrans("<>", "><"))
-            return f"{'NOT ' if term.negated else ''}(state_since {op} ?)"
+            return f"{'NOT ' if term.negated else ''}(state_since {op} ?) AND state_since > ''"
         self.parameters.append(term.value)
         return f"{'NOT ' if term.negated else ''}({term.field} {term.op} ?)"
 

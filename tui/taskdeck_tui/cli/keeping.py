@@ -118,4 +118,4 @@ def _number(what: int | Sized, name: str) -> str:
 
 def _tell_head(content: copies.Content, output: Output) -> None:
     if content.head is not None:
-        output.line(f"head: event {content.events:,} {content.head}")
+        output.line(f"head: event {content.seq:,} {content.head}")

@@ -119,6 +119,10 @@ def _command(name: str, options: Namespace, output: Output) -> int:
             from taskdeck_tui.cli.verifying import verify_store
 
             return verify_store(options, output)
+        case "export":
+            from taskdeck_tui.cli.exporting import export
+
+            return export(options, output)
         case "backup":
             from taskdeck_tui.cli.keeping import backup
 

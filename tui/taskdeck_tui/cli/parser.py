@@ -22,7 +22,7 @@ _MOMENT = "2026-01-31, '2026-01-31 14:05', 14:05, 'yesterday 9am', -2h, in UTC"
 
 _DESCRIPTION = "A control room for a store of tasks: watch them live, step, approve, reject, retry or fail them."
 _EPILOG = (
-    "taskdeck STORE is short for taskdeck board STORE. A store is a .json or a .db file. "
+    "taskdeck STORE is short for taskdeck board STORE. A store is a .json or a .db file, or a bundle. "
     "Exit codes: 0 done, 1 the store could not be read or written, 2 usage, 3 no such task, "
     "4 the action is illegal in its state, 5 it changed since the version given, 6 read-only."
 )
@@ -173,6 +173,15 @@ def _verify(parser: ArgumentParser) -> None:
     )
 
 
+def _export(parser: ArgumentParser) -> None:
+    _store(parser)
+    _query(parser, "only the tasks that match this now, as list finds them, with all their events (all)")
+    parser.add_argument(
+        "--bundle", metavar="FILE", type=values.term, required=True, help="the file to make; nothing may be there yet"
+    )
+    _actor(parser)
+
+
 def _backup(parser: ArgumentParser) -> None:
     _store(parser)
     parser.add_argument("target", metavar="TARGET", help="where to put the copy; nothing may be there yet")
@@ -236,6 +245,9 @@ FORMS: Mapping[str, Form] = {
     "replay": Form("go back: the board or a task as it was, events between, a task's story", _replay, asks=True),
     "stats": Form("measure what the audit log tells: throughput, times, attempts, failures, actors", _stats, asks=True),
     "verify": Form("check the audit log's chain of hashes, and the tasks against their events", _verify),
+    "export": Form(
+        "put tasks and their events into one file, to be verified and replayed anywhere", _export, asks=True
+    ),
     "backup": Form("copy a store, while others go on using it, and check the copy", _backup),
     "restore": Form("check a backup, then put it in the place of a store, of which a copy is kept", _restore),
     "recover": Form("make a new store of what can be read of a damaged one", _recover),

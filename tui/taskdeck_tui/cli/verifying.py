@@ -14,12 +14,15 @@ from msgspec import Struct
 from taskdeck_store import jsontext, open_store
 from taskdeck_store.address import path_of
 from taskdeck_store.clock import utc_now
+from taskdeck_store.contract import Manifest
 from taskdeck_store.remedies import way_back
 from taskdeck_store.values import Json, Time
 from taskdeck_store.verification import Differing, Verification, verify
 from taskdeck_tui.cli.exits import Exit, UsageError
+from taskdeck_tui.cli.exporting import contents
 from taskdeck_tui.cli.output import BOLD, Output
 from taskdeck_tui.safe import safe
+from taskdeck_tui.telling import moment
 
 _SHOWN = 20
 _VALUE = 60
@@ -39,15 +42,20 @@ def verify_store(options: Namespace, output: Output) -> Exit:
     notes = _notes(anchor) if anchor is not None else []
     with closing(open_store(options.store, read_only=True)) as store:
         found = verify(store, {note.seq: note.hash for note in notes})
-        audited, mended = store.audited, store.mended
-    noted = anchor is not None and found.is_sound and found.events > max((note.seq for note in notes), default=0)
+        audited, mended, manifest = store.audited, store.mended, store.manifest
+    noted = anchor is not None and found.is_sound and found.seq > max((note.seq for note in notes), default=0)
     if anchor is not None and noted:
-        _append(anchor, Note(found.events, found.head, utc_now()))
+        _append(anchor, Note(found.seq, found.head, utc_now()))
     if output.json:
-        output.document({**_told(found, len(notes)), "mended": list(mended)})
+        output.document({**_told(found, len(notes)), "mended": list(mended), "manifest": manifest})
         return _exit(found)
-    for line in (*(f"mended: {safe(sentence)}" for sentence in mended), *_about_files(found, options.store, output)):
+    if manifest is not None:
+        output.line(f"a bundle: {contents(manifest)}")
+        output.line(f"from {safe(manifest.store)} ({safe(manifest.kind)}), made {_made(manifest)}")
+    for line in (*(f"mended: {safe(sentence)}" for sentence in mended), *_about_files(found, output)):
         output.line(line)
+    if manifest is None and not all(one.heals for one in found.defects):
+        output.line(f"  {safe(way_back(path_of(options.store)))}")
     if not audited:
         output.line("no audit log yet: it begins with the first change through Taskdeck; nothing else can be checked")
     else:
@@ -55,10 +63,14 @@ def verify_store(options: Namespace, output: Output) -> Exit:
             output.line(line)
         if anchor is not None and found.is_sound:
             agrees = f"agrees with {len(notes):,} noted in {safe(str(anchor))}" if notes else ""
-            output.line(
-                "anchor: " + "; ".join(filter(None, (agrees, f"noted event {found.events:,}" if noted else "")))
-            )
+            output.line("anchor: " + "; ".join(filter(None, (agrees, f"noted event {found.seq:,}" if noted else ""))))
     return _exit(found)
+
+
+def _made(manifest: Manifest) -> str:
+    return (
+        f"{moment(manifest.made_at)} by {safe(manifest.made_by)}, with Taskdeck {safe(manifest.taskdeck)}; as it says"
+    )
 
 
 def _exit(found: Verification) -> Exit:
@@ -70,8 +82,9 @@ def _told(found: Verification, notes: int) -> Json:
     return {
         "sound": found.is_sound,
         "events": found.events,
+        "left_out": found.left_out,
         "unsealed": found.unsealed,
-        "head": found.head if found.events else None,
+        "head": found.head if found.seq else None,
         "broken": {"seq": broken.seq, "reason": broken.reason} if broken is not None else None,
         "differing": [
             {"task_id": one.task_id, "fields": {name: list(pair) for name, pair in one.fields.items()}}
@@ -83,11 +96,9 @@ def _told(found: Verification, notes: int) -> Json:
     }
 
 
-def _about_files(found: Verification, store: str, output: Output) -> Iterator[str]:
+def _about_files(found: Verification, output: Output) -> Iterator[str]:
     for one in found.defects:
         yield f"· {safe(one.message)}" if one.heals else output.paint(f"✗ {safe(one.message)}", BOLD)
-    if not all(one.heals for one in found.defects):
-        yield f"  {safe(way_back(path_of(store)))}"
 
 
 def _lines(found: Verification, output: Output) -> Iterator[str]:
@@ -96,7 +107,8 @@ def _lines(found: Verification, output: Output) -> Iterator[str]:
         yield output.paint(f"✗ broken at event {found.broken.seq:,}: {safe(found.broken.reason)}", BOLD)
         yield f"  {found.events:,} events were read{unsealed}"
     else:
-        yield f"✓ {found.events:,} events are a whole chain{unsealed}"
+        left_out = f"; {found.left_out:,} more are left out of the bundle" if found.left_out else ""
+        yield f"✓ {found.events:,} events are a whole chain{unsealed}{left_out}"
     differing = list(found.differing.values())
     if differing:
         what = "1 task is" if len(differing) == 1 else f"{len(differing):,} tasks are"
@@ -112,8 +124,8 @@ def _lines(found: Verification, output: Output) -> Iterator[str]:
         yield "✓ every task is what its events say"
     for task_id in sorted(found.unlisted)[:_SHOWN]:
         yield output.paint(f"✗ {safe(task_id)} is there, and no column lists it", BOLD)
-    if found.events:
-        yield f"head: event {found.events:,} {found.head}"
+    if found.seq:
+        yield f"head: event {found.seq:,} {found.head}"
 
 
 def _is_unrecorded(one: Differing) -> bool:
