@@ -143,6 +143,7 @@ def test_a_power_loss_takes_nothing_that_was_told(
     report(rounds=loss.states, faults=loss.states, acknowledged=loss.told, lost=0, doubled=0)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("name", "base"),
     [*[("tasks.json", base) for base in ("nothing", "begun", "left behind")], ("tasks.db", "begun")],
@@ -159,6 +160,7 @@ def test_where_a_sync_is_left_out_something_is_lost(
     report(rounds=len(syncs), faults=len(syncs), found=sum(wrong is not None for wrong in found.values()))
 
 
+@pytest.mark.soak
 def test_a_log_of_sqlite_that_is_synced_late_is_found_to_lose_commits(folder: Path, nursery: Nursery) -> None:
     loss = Loss(folder, nursery, "tasks.db", "begun", quirk="syncs late")
     loss.check_recording()

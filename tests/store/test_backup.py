@@ -582,6 +582,7 @@ def test_a_backup_that_is_killed_at_any_step_is_whole_or_not_there(worked: Path)
     assert died > 20
 
 
+@pytest.mark.soak
 def test_a_restore_that_is_killed_at_any_step_leaves_one_store_or_the_other(worked: Path) -> None:
     backup(str(worked), str(beside(worked, "copy")))
     new = content(worked)
