@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import shutil
@@ -28,6 +29,15 @@ if "textual.constants" in sys.modules:
 settings.register_profile("same examples", derandomize=True, database=None)
 if "TASKDECK_FUZZ_TIMES" not in os.environ:
     settings.load_profile("same examples")
+
+
+def pytest_collection_finish() -> None:
+    """Keep what is there for good, thousands of tests and all that they import, out of each later collection of
+    garbage: searching it took a sixth of the suite's time.
+    """
+    gc.collect()
+    gc.freeze()
+
 
 # A pseudo-terminal is what Windows does not have.
 collect_ignore_glob = ["e2e/*", "test_readme.py"] if sys.platform == "win32" else []
