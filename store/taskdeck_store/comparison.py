@@ -52,8 +52,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
 
 def compare(timeline: Timeline, one: int, other: int) -> Comparison:
-    """Compare two positions of a timeline, given in any order."""
-    first, last = sorted((one, other))
+    """Compare two positions of a timeline, given in any order, or the ones nearest to them that there are."""
+    first, last = sorted(min(max(position, 0), len(timeline)) for position in (one, other))
     before: dict[int, int] = {}
     after: dict[int, int] = {}
     moved: set[int] = set()

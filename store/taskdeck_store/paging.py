@@ -10,9 +10,10 @@ from taskdeck_store.values import Event
 _PAGE = 1_000
 
 
-def every_event(store: Store, task_id: str | None = None, *, until: int | None = None) -> Iterator[Event]:
-    """Yield all events of the store or of one task in order, up to the one with the seq `until`."""
-    after = 0
+def every_event(
+    store: Store, task_id: str | None = None, *, after: int = 0, until: int | None = None
+) -> Iterator[Event]:
+    """Yield all events of the store or of one task in order, after the seq `after`, up to the one with `until`."""
     while events := store.events(task_id, after=after, until=until, limit=_PAGE):
         yield from events
         after = events[-1].seq

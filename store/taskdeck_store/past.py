@@ -16,7 +16,6 @@ from taskdeck_store.timeline import Doubt, Timeline
 from taskdeck_store.values import Card, Event, State, Task, Time
 
 _PIECE = 2_000
-_PAGE = 1_000
 _EARLIEST = clock.from_microseconds(0)
 _CARDS = 5_000
 """How many cards are kept, so that a step makes only those anew that it changed."""
@@ -148,16 +147,13 @@ class Past:
     def _folded(self) -> dict[str, Task]:
         """All tasks, by their ids."""
         tasks: dict[str, Task] = {}
-        seq, until = 0, self.timeline.seqs[self.position]
         with self._store.reading():
-            while seq < until:
-                for event in self._store.events(after=seq, until=until, limit=_PAGE):
-                    task = replay.after(tasks.get(event.task_id), event)
-                    if task is None:
-                        tasks.pop(event.task_id, None)
-                    else:
-                        tasks[event.task_id] = task
-                    seq = event.seq
+            for event in every_event(self._store, until=self.timeline.seqs[self.position]):
+                task = replay.after(tasks.get(event.task_id), event)
+                if task is None:
+                    tasks.pop(event.task_id, None)
+                else:
+                    tasks[event.task_id] = task
         return tasks
 
     def _card(self, task: int) -> Card:

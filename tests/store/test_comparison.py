@@ -67,6 +67,7 @@ def test_a_moment_and_itself_have_nothing_between_them(store: Store) -> None:
         found = compare(past.timeline, position, position)
         assert (found.flows, found.events, found.returned, found.changed) == ((), 0, 0, 0)
         assert found.hourly(3) is None
+    assert compare(past.timeline, -3, 99) == compare(past.timeline, 0, 1)
 
 
 def test_rates_are_by_the_hour(store: Store, now: Turned) -> None:

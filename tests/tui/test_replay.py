@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,8 +15,12 @@ from taskdeck_store import Action, command, create_store, open_store
 from taskdeck_store.clock import from_microseconds, to_microseconds
 from taskdeck_tui.board.widget import Board
 from taskdeck_tui.config import config_path
+from taskdeck_tui.model import travel
+from taskdeck_tui.model.look import Jump, Wanted
+from taskdeck_tui.outlet import Outlet
 from taskdeck_tui.replay.screen import ReplayScreen
 from taskdeck_tui.replay.strip import Strip
+from taskdeck_tui.replay.traveller import Traveller
 
 BEGIN = to_microseconds("2026-01-31T09:00:00.000000Z")
 BOTH = pytest.mark.parametrize("name", ["tasks.db", "tasks.json"])
@@ -446,7 +451,7 @@ async def test_another_store_in_the_place_of_this_one_has_its_own_past(tmp_path:
     act(other, "z-1", Action.START)
     other.close()
     async with past(tmp_path / name) as there:
-        await there.press(",", ",")
+        await there.press("c", ",", ",")
         await there.at(6)
         for file in elsewhere.iterdir():
             file.replace(tmp_path / file.name)
@@ -456,6 +461,13 @@ async def test_another_store_in_the_place_of_this_one_has_its_own_past(tmp_path:
         await there.says("the store was replaced by another one: this is its past")
         await there.press(",")
         await there.at(1)
+        # What was marked was in the other log.
+        await there.press("c")
+        await there.says("compare: go to the other moment, then c")
+        await there.press(".")
+        await there.at(2)
+        await there.press("c")
+        await there.stage.until(lambda: there.stage.deck.screen.query("#compared"))
 
 
 async def test_a_store_that_is_lost_is_said_and_comes_back(tmp_path: Path) -> None:
@@ -485,3 +497,57 @@ async def test_a_key_that_a_user_gave_to_an_action_still_leads_through_the_past(
         assert not there.stage.deck._config.problems
         await there.press(",", ",", ".")
         await there.at(7)
+
+
+async def test_the_far_end_of_a_long_column_can_be_gone_to(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    create_store(str(path))
+    store = open_store(str(path), now=Ticking())
+    store.apply([command(f"t-{number:03}", Action.ADD, actor="ann", title=f"{number}") for number in range(300)])
+    store.close()
+    async with staged(path) as stage:
+        await stage.press("t")
+        await stage.until(lambda: len(stage.deck.screen_stack) == 2)
+        there = Past(stage)
+        await there.at(300)
+
+        def held() -> str | None:
+            card = there.board.view.held
+            return card.id if card is not None else None
+
+        await there.press("g")
+        await stage.until(lambda: held() == "t-000")
+        await there.press("G")
+        await stage.until(lambda: held() == "t-299")
+        await there.press("g")
+        await stage.until(lambda: held() == "t-000")
+        # Once one is there, one may go on: a frame that comes for another reason leads nobody back.
+        await there.press("j")
+        await stage.until(lambda: held() == "t-001")
+        add(stage.other, "z-1")
+        await stage.until(lambda: "of 301" in there.text("#banner"))
+        assert held() == "t-001"
+
+
+async def test_the_event_is_followed_also_where_the_board_asks_for_more_in_the_same_moment(tmp_path: Path) -> None:
+    path = worked(tmp_path / "tasks.db")
+    outlet, frames, held = Outlet(), threading.Event(), threading.Event()
+    traveller = Traveller(lambda: open_store(str(path), read_only=True), Wanted(), Ticking(), outlet)
+    traveller.ready = frames.set
+    outlet.open(lambda run: run())
+    traveller.start()
+    try:
+        assert frames.wait(10)
+        frames.clear()
+        traveller.take()
+        traveller.ask(lambda _: held.wait(10), lambda _: None)
+        traveller.go(travel.by_events(-1))
+        traveller.want(Wanted(serial=7))
+        held.set()
+        assert frames.wait(10)
+        frame = traveller.take()
+        assert frame is not None
+        assert frame.look is not None
+        assert (frame.position, frame.look.wanted.serial, frame.look.wanted.jump) == (7, 7, Jump(4, 0))
+    finally:
+        traveller.close()

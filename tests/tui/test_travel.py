@@ -12,6 +12,8 @@ from taskdeck_store.timeline import Timeline
 from taskdeck_store.values import Event, State, Task
 from taskdeck_tui.model import travel
 from taskdeck_tui.model.density import density
+from taskdeck_tui.model.frame import Frame, joined
+from taskdeck_tui.model.look import Jump, Look, Wanted
 from taskdeck_tui.model.pace import EVENTS, TIMES, Pace, Play
 from taskdeck_tui.model.seeking import parse_seek
 
@@ -215,3 +217,22 @@ def test_what_means_nothing_is_refused_at_its_place(text: str, place: int) -> No
     with pytest.raises(QueryError) as raised:
         parse_seek(text, me="me")
     assert raised.value.at == place
+
+
+def test_a_frame_that_was_not_taken_hands_its_notice_and_its_jump_on_to_the_next_of_the_same_position() -> None:
+    def frame(position: int, jump: Jump | None, notice: str = "", log: int = 0) -> Frame:
+        look = Look(wanted=Wanted(jump=jump), at=at(0), cursor="", tallies={}, totals={}, windows=())
+        return Frame(position=position, end=9, look=look, notice=notice, log=log)
+
+    def jump(found: Frame) -> Jump | None:
+        return found.look.wanted.jump if found.look is not None else None
+
+    first, second = Jump(1, 2), Jump(3, 4)
+    found = joined(frame(5, first, "the end"), frame(5, None))
+    assert (jump(found), found.notice) == (first, "the end")
+    found = joined(frame(5, first, "old"), frame(5, second, "new"))
+    assert (jump(found), found.notice) == (second, "new")
+    assert jump(joined(frame(5, first), frame(6, None))) is None
+    assert jump(joined(frame(5, first), frame(5, None, log=1))) is None
+    reading = Frame(position=5, end=9, whole=False)
+    assert joined(reading, frame(5, first)) == frame(5, first)

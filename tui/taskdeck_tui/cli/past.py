@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterator
 from contextlib import closing, suppress
 
 from taskdeck_store import clock
 from taskdeck_store.contract import Fault, Store
 from taskdeck_store.machine import Code
 from taskdeck_store.moments import parse_moment
+from taskdeck_store.paging import every_event
 from taskdeck_store.past import Past
 from taskdeck_store.salvage import open_readable
-from taskdeck_store.values import Event
 from taskdeck_tui.cli.columns import cut
 from taskdeck_tui.cli.exits import OF_REFUSAL, Exit, UsageError
 from taskdeck_tui.cli.log import tell_events
 from taskdeck_tui.cli.output import DIM, Output
 from taskdeck_tui.cli.reading import described, rows, told_damage
 from taskdeck_tui.telling import moment
-
-_PAGE = 1_000
 
 
 def replay(options: Namespace, output: Output) -> int:
@@ -99,13 +96,8 @@ def _between(options: Namespace, output: Output) -> Exit:
             last = past.end if options.ends is None else _position(past, "--to", options.ends)
             output.mended(store.mended)
 
-            def found() -> Iterator[Event]:
-                after, until = past.timeline.seqs[first], past.timeline.seqs[last]
-                while events := store.events(options.id, after=after, until=until, limit=_PAGE):
-                    yield from events
-                    after = events[-1].seq
-
-            tell_events(found(), output)
+            after, until = past.timeline.seqs[first], past.timeline.seqs[last]
+            tell_events(every_event(store, options.id, after=after, until=until), output)
         return told_damage(store, output)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from taskdeck_store.contract import Window
 from taskdeck_store.past import Past
@@ -20,7 +21,7 @@ class Frame(Struct, frozen=True, kw_only=True):
     `event` has just happened, at `at`; `look` holds the columns, and jumps to the task of the event. While the log is
     still being read, `whole` is False, and no more is known than how far that has come. `unrecorded` counts the tasks
     that were there and of which nothing is on record. `notice` says why a way ended where it did. `arrived` counts the
-    events since the past was opened.
+    events since the past was opened, and `log` the logs that were in the store's place before this one.
     """
 
     position: int
@@ -37,15 +38,20 @@ class Frame(Struct, frozen=True, kw_only=True):
     loop: tuple[int, int] | None = None
     density: Density | None = None
     notice: str = ""
+    log: int = 0
 
 
 def wanted_of(view: View, serial: int, jump: Jump | None = None) -> Wanted:
-    """Return what a frame must hold for a view: by column the ranks that it shows, and half a screen on both sides."""
+    """Return what a frame must hold for a view: by column the ranks that it shows, and half a screen on both sides.
+
+    With `jump`, the cursor is to go there.
+    """
     half = view.height // 2 + 1
     return Wanted(
         serial=serial,
         orders=tuple(column.order for column in view.columns),
         places=tuple(Place(start=max(column.top - half, 0), limit=view.height + 2 * half) for column in view.columns),
+        jump=jump,
     )
 
 
@@ -60,7 +66,7 @@ def look_back(past: Past, wanted: Wanted, now: Time, follow: str | None) -> Look
     windows = tuple(_window(past, wanted, column, jump) for column in range(len(STATES)))
     tallies = past.counts()
     return Look(
-        wanted=Wanted(serial=wanted.serial, orders=wanted.orders, places=wanted.places, jump=jump),
+        wanted=replace(wanted, jump=jump),
         at=past.now or now,
         cursor="",
         tallies=tallies,
@@ -78,3 +84,13 @@ def _window(past: Past, wanted: Wanted, column: int, jump: Jump | None) -> Windo
         if not start <= jump.row - height // 2 or jump.row + height > start + place.limit:
             start = max(jump.row - height, 0)
     return past.window(state, order, start=start, limit=place.limit)
+
+
+def joined(waiting: Frame, frame: Frame) -> Frame:
+    """Return what stands for both: a frame that was not yet taken hands its notice and its jump on to the next."""
+    frame = replace(frame, notice=frame.notice or waiting.notice)
+    if waiting.look is None or frame.look is None or frame.position != waiting.position or frame.log != waiting.log:
+        return frame
+    wanted = frame.look.wanted
+    jump = wanted.jump or waiting.look.wanted.jump
+    return replace(frame, look=replace(frame.look, wanted=replace(wanted, jump=jump)))

@@ -391,6 +391,10 @@ class ReplayScreen(Screen[None]):
     def _take(self, frame: Frame | None) -> None:
         if frame is None:
             return
+        if self._frame is not None and frame.log != self._frame.log:
+            # What was marked was in another log.
+            self._from = self._compared = None
+            self._strip.mark(None)
         self._frame = frame
         if frame.look is not None:
             view, _ = settle(self._board.view, frame.look)

@@ -15,7 +15,7 @@ from taskdeck_store.contract import Store, StoreError
 from taskdeck_store.past import Past
 from taskdeck_store.values import Event
 from taskdeck_tui.model.density import Density, density
-from taskdeck_tui.model.frame import Frame, look_back
+from taskdeck_tui.model.frame import Frame, joined, look_back
 from taskdeck_tui.model.look import Wanted
 from taskdeck_tui.model.pace import Pace, Play
 from taskdeck_tui.model.seeking import Seek
@@ -67,6 +67,8 @@ class Traveller:
         self._density: tuple[int, int, Density] | None = None
         self._notice = ""
         self._follows = True
+        """Whether the next frame goes to the card of the event: one went to the event since the last."""
+        self._log = 0
 
     def start(self) -> None:
         """Begin, at the end of the log."""
@@ -91,7 +93,7 @@ class Traveller:
         """Have other parts of the columns read."""
 
         def show(_: Past) -> None:
-            self._wanted, self._follows = wanted, False
+            self._wanted = wanted
 
         self._do(show)
 
@@ -119,6 +121,7 @@ class Traveller:
                 self._notice = nowhere
             else:
                 past.go(found)
+                self._follows = True
 
         self._do(go)
 
@@ -129,6 +132,7 @@ class Traveller:
             self._search = None
             if past.position == past.end:
                 past.go(self._loop[0] if self._loop else 0)
+                self._follows = True
             self._play = Play(pace, past.position, monotonic())
 
         self._do(play)
@@ -177,8 +181,7 @@ class Traveller:
 
     def _do(self, job: Callable[[Past], None], *, changes: bool = True) -> None:
         def done(past: Past) -> None:
-            if changes:
-                self._stale, self._follows = True, True
+            self._stale |= changes
             job(past)
 
         with self._wake:
@@ -236,7 +239,8 @@ class Traveller:
         if _unsealed(past.event(past.end)) == self._tip:
             return False
         self._past = self._opened_at = self._density = self._tip = self._play = self._search = self._loop = None
-        self._growing = True
+        self._growing = self._follows = True
+        self._log += 1
         self._notice = "the store was replaced by another one: this is its past"
         return True
 
@@ -319,16 +323,16 @@ class Traveller:
                 loop=self._loop,
                 density=self._density[2],
                 notice=self._notice,
+                log=self._log,
             )
         )
         self._notice = ""
+        self._follows = False
+        self._wanted = replace(self._wanted, jump=None)
 
     def _hand(self, frame: Frame) -> None:
         with self._wake:
-            waiting = self._frame
-            if waiting is not None and waiting.notice and not frame.notice:
-                frame = replace(frame, notice=waiting.notice)
-            self._frame = frame
+            self._frame = frame if self._frame is None else joined(self._frame, frame)
             if self._told:
                 return
             self._told = True
