@@ -308,13 +308,14 @@ class Traveller:
         timeline = past.timeline
         if self._density is None or self._density[:2] != (past.end, self._width):
             self._density = (past.end, self._width, density(timeline, self._width))
+        look = look_back(past, self._wanted, self._now(), follow)
         self._hand(
             Frame(
                 position=past.position,
                 end=past.end,
                 event=event,
                 at=past.now,
-                look=look_back(past, self._wanted, self._now(), follow),
+                look=look,
                 doubts=past.doubts(),
                 unrecorded=timeline.unrecorded(past.position),
                 arrived=past.end - (self._opened_at or 0),
@@ -328,7 +329,10 @@ class Traveller:
         )
         self._notice = ""
         self._follows = False
-        self._wanted = replace(self._wanted, jump=None)
+        # What is read next, unless the screen wants something else, is what it has now: a jump is made once.
+        places = zip(look.windows, self._wanted.places, strict=True)
+        there = tuple(replace(place, start=window.first) for window, place in places)
+        self._wanted = replace(self._wanted, jump=None, places=there)
 
     def _hand(self, frame: Frame) -> None:
         with self._wake:
