@@ -105,9 +105,10 @@ def locked(path: Path) -> Iterator[None]:
 
 
 class Stage:
-    """The open board, and another program's handle on its store."""
+    """The open board, the reader that serves it, and another program's handle on its store."""
 
-    def __init__(self, pilot: Pilot[Any], deck: Deck, other: Store) -> None:
+    def __init__(self, pilot: Pilot[Any], deck: Deck, other: Store, reader: Reader) -> None:
+        self.reader = reader
         self.pilot = pilot
         self.deck = deck
         self.other = other
@@ -192,7 +193,7 @@ async def staged(
     other = open_readable(str(path), read_only=False, now=now, patience=5.0)
     try:
         async with deck.run_test(size=size) as pilot:
-            stage = Stage(pilot, deck, other)
+            stage = Stage(pilot, deck, other, reader)
             await stage.until(lambda: stage.view.height > 1)
             yield stage
     finally:

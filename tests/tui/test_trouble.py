@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -237,3 +238,52 @@ async def test_the_board_says_what_is_mended_while_it_is_open(tmp_path: Path) ->
         log.write_bytes(whole + b'{"seq":')
         await stage.until(lambda: "mended: cut off the end of the audit log, 7 bytes" in stage.status)
         assert log.read_bytes() == whole
+
+
+async def test_a_change_from_outside_does_not_repeat_a_jump(tmp_path: Path) -> None:
+    path = filled(tmp_path / "long.db", (300, 0, 0, 0, 0))
+    async with staged(path) as stage:
+        await stage.press("G")
+        await stage.until(lambda: stage.held == "pending-300")
+        await stage.press("k", "k")
+        assert stage.held == "pending-298"
+        add(stage.other, "new")
+        await stage.until(lambda: stage.view.columns[0].tally.count == 301)
+        assert stage.held == "pending-298"
+
+
+async def test_the_cursor_follows_its_task_to_the_far_end_of_the_column(tmp_path: Path) -> None:
+    path = filled(tmp_path / "long.db", (900, 0, 0, 0, 0))
+    async with staged(path) as stage:
+        await stage.press("j", "j")
+        assert stage.held == "pending-3"
+        plain_sql(path, "UPDATE tasks SET priority = 9 WHERE id = 'pending-3'")
+        await stage.until(lambda: stage.view.row == 899)
+        assert stage.held == "pending-3"
+
+
+async def test_a_board_is_not_called_frozen_before_it_is(store: Path) -> None:
+    async with staged(store) as stage:
+        gate = threading.Event()
+        stage.reader.ask(lambda _: gate.wait(60), lambda _: None)
+        await stage.press("p")
+        add(stage.other, "new")
+        assert "frozen" not in stage.header
+        gate.set()
+        await stage.until(lambda: "frozen" in stage.header)
+        assert "new" in stage.ids(0)
+        add(stage.other, "newer")
+        await stage.until(lambda: "newer changes wait" in stage.header)
+        assert "newer" not in stage.ids(0)
+
+
+async def test_freezing_anew_in_a_hurry_holds_the_newest_commit(store: Path) -> None:
+    async with staged(store) as stage:
+        await stage.press("p")
+        await stage.until(lambda: "frozen" in stage.header)
+        add(stage.other, "new")
+        await stage.until(lambda: "newer changes wait" in stage.header)
+        await stage.press("p", "p")
+        await stage.until(lambda: "frozen" in stage.header)
+        assert "new" in stage.ids(0)
+        assert "newer changes wait" not in stage.header

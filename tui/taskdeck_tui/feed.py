@@ -43,12 +43,14 @@ class Trouble(Struct, frozen=True):
 class News(Struct, frozen=True, kw_only=True):
     """What is ready for the screen.
 
-    `look` is None where nothing new was read. `trouble` says how things stand: None, the store can be read. `newer`
-    says that the store went on while the board is frozen.
+    `look` is None where nothing new was read. `trouble` says how things stand: None, the store can be read. `hold` is
+    the number of the wish to freeze that is met: the store is held at the commit of the newest look, until then 0.
+    `newer` says that the store went on since.
     """
 
     look: Look | None = None
     trouble: Trouble | None = None
+    hold: int = 0
     newer: bool = False
 
 
@@ -70,7 +72,8 @@ class Reader:
         self._wake = threading.Condition()
         self._wanted = wanted
         self._dirty = True
-        self._frozen = False
+        self._holds = 0
+        self._hold = 0
         self._stop = threading.Event()
         self._told = False
         self._trouble: Trouble | None = None
@@ -95,16 +98,30 @@ class Reader:
             self._wanted = wanted
             self._wake.notify()
 
+    def follow(self, held: tuple[str, int] | None) -> None:
+        """Let the looks to come follow the task of this id within its column; this asks for none."""
+        with self._wake:
+            self._wanted = replace(self._wanted, held=held)
+
     def refresh(self) -> None:
         """Look again, whether or not the store said that it changed."""
         with self._wake:
             self._dirty = True
             self._wake.notify()
 
-    def freeze(self, frozen: bool) -> None:
-        """Hold on to one commit, or go on with the newest."""
+    def freeze(self) -> int:
+        """Ask to hold on to one commit; return the number of this wish, which the news tell when it is met."""
         with self._wake:
-            self._frozen = frozen
+            self._holds += 1
+            self._hold = self._holds
+            self._dirty = True
+            self._wake.notify()
+            return self._hold
+
+    def thaw(self) -> None:
+        """Go on with the newest commit."""
+        with self._wake:
+            self._hold = 0
             self._dirty = True
             self._wake.notify()
 
@@ -169,9 +186,11 @@ class Reader:
         while not self._stop.is_set():
             self._work_off()
             with self._wake:
-                wanted, frozen = self._wanted, self._frozen
-                idle = last is not None and wanted == last.wanted and not (self._dirty or frozen)
-                if last is not None and wanted == last.wanted:
+                wanted, hold = self._wanted, self._hold
+                asked = _asked(wanted, last)
+                idle = not (asked or self._dirty or hold)
+                if not asked:
+                    wanted = _again(wanted)
                     rest = looked + PACE - monotonic() if self._dirty else self._checking.rest
                     if rest > 0:
                         if self._jobs.empty():
@@ -181,7 +200,7 @@ class Reader:
             if idle:
                 self._check()
                 continue
-            last = self._read_frozen(last) if frozen and last is not None else self._look(wanted, last)
+            last = self._read_frozen(wanted, last, hold) if hold else self._look(wanted, last)
             looked = monotonic()
 
     def _look(self, wanted: Wanted, last: Look | None) -> Look | None:
@@ -190,7 +209,7 @@ class Reader:
         except StoreError as error:
             return self._lose(error, wanted, last)
         is_new = (
-            last is None or found.changes or not found.complete or (wanted, found.mended) != (last.wanted, last.mended)
+            last is None or found.changes or not found.complete or _asked(wanted, last) or found.mended != last.mended
         )
         if self._trouble or is_new:
             self._trouble = None
@@ -208,37 +227,39 @@ class Reader:
         """Say that the store is lost, serve the wish from the last good look where that can be had, and wait a bit."""
         self._trouble = Trouble(error.message, last.at if last is not None else None)
         stale = None
-        if last is not None and wanted != last.wanted:
+        if last is not None and _asked(wanted, last):
             with suppress(StoreError):
                 stale = look(self._store, wanted, last.at, last, latest=False)
         self._tell(News(look=stale, trouble=self._trouble))
         with self._wake:
-            if self._threads and not self._stop.is_set() and (stale is not None or self._wanted == wanted):
+            is_served = stale is not None or self._wanted.serial == wanted.serial
+            if self._threads and is_served and not self._stop.is_set():
                 self._wake.wait(RETRY)
             self._dirty = True
         return stale or last
 
-    def _read_frozen(self, last: Look) -> Look:
+    def _read_frozen(self, wanted: Wanted, last: Look | None, hold: int) -> Look | None:
         try:
             with self._store.reading():
-                last = look(self._store, last.wanted, self._now(), last)
-                self._tell(News(look=last))
+                last = look(self._store, wanted, self._now(), last)
+                self._tell(News(look=last, hold=hold))
                 while not self._stop.is_set():
                     self._work_off()
                     with self._wake:
-                        if not self._frozen:
+                        if self._hold != hold:
                             break
                         wanted, dirty, self._dirty = self._wanted, self._dirty, False
-                        if wanted == last.wanted and not dirty:
+                        asked = _asked(wanted, last)
+                        if not (asked or dirty):
                             self._wake.wait(1.0)
                             continue
-                    if wanted != last.wanted:
+                    if asked:
                         last = look(self._store, wanted, last.at, last)
-                        self._tell(News(look=last))
+                        self._tell(News(look=last, hold=hold))
                     else:
-                        self._tell(News(newer=True))
+                        self._tell(News(hold=hold, newer=True))
         except StoreError as error:
-            return self._lose(error, last.wanted, last) or last
+            return self._lose(error, wanted, last)
         return last
 
     def _work_off(self) -> None:
@@ -253,6 +274,15 @@ class Reader:
                 return
             self._told = True
         self._outlet.hand(self.ready)
+
+
+def _asked(wanted: Wanted, last: Look | None) -> bool:
+    return last is None or wanted.serial != last.wanted.serial
+
+
+def _again(wanted: Wanted) -> Wanted:
+    """Return the wish without what was done when it was met: the cursor jumps once, then it is the operator's."""
+    return replace(wanted, jump=None)
 
 
 def _joined(waiting: News | None, news: News) -> News:

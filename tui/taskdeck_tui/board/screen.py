@@ -32,7 +32,7 @@ from taskdeck_tui.keys import BY_ID, acts, bindings
 from taskdeck_tui.model import orders, reads
 from taskdeck_tui.model.look import Jump, Look
 from taskdeck_tui.model.throughput import Throughput, sparkline
-from taskdeck_tui.model.view import Departure, View, settle, wanted
+from taskdeck_tui.model.view import Departure, View, settle, under_cursor, wanted
 from taskdeck_tui.outlet import Outlet
 from taskdeck_tui.pages import Pages
 from taskdeck_tui.safe import safe
@@ -166,6 +166,7 @@ class BoardScreen(Screen[None]):
 
     def moved(self) -> None:
         """Keep the place, the range and the hints with the cursor."""
+        self._reader.follow(under_cursor(self._view))
         self._tell_where()
         self._choice.extend(self._view)
         self._hint()
@@ -395,6 +396,7 @@ class BoardScreen(Screen[None]):
             self._choice.extend(view)
         if look.wanted.jump is not None:
             self._board.arrive()
+        self._reader.follow(under_cursor(view))
         self._mark()
         self._tell_where()
         self._hint()

@@ -27,7 +27,8 @@ class Standing:
         tell: Callable[[str, Tone], None],
         trouble: Callable[[str], None],
     ) -> None:
-        self.frozen = False
+        self._hold = 0
+        self._held = 0
         self.newer = False
         self._reader = reader
         self._read_only = read_only
@@ -37,6 +38,11 @@ class Standing:
         self._checked = Checked()
         self._damage: str | None = None
         self._mended = 0
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the board holds still: not yet while the commit to hold is still to be read."""
+        return self._hold != 0 and self._held == self._hold
 
     @property
     def badge(self) -> str:
@@ -70,10 +76,15 @@ class Standing:
 
     def freeze(self) -> None:
         """Hold the board still, or let it go on."""
-        self.frozen = not self.frozen
         self.newer = False
-        self._reader.freeze(self.frozen)
-        self._tell("frozen: the board holds still; p goes on" if self.frozen else "live again", Tone.TOLD)
+        if self._hold:
+            self._hold = 0
+            self._reader.thaw()
+            self._tell("live again", Tone.TOLD)
+        else:
+            self._hold = self._reader.freeze()
+            if self._trouble is not None:
+                self._tell("the board will hold still when the store is back; p goes on", Tone.TOLD)
 
     def check(self, checked: Checked) -> None:
         """Take over how far the check of the audit log has come, and say what is wrong when that is found."""
@@ -89,7 +100,10 @@ class Standing:
 
     def take(self, news: News) -> None:
         """Take over whether there is anything newer than a frozen board shows, and what is wrong with the store."""
+        was_frozen, self._held = self.frozen, news.hold
         self.newer = self.frozen and (self.newer or news.newer)
+        if self.frozen and not was_frozen:
+            self._tell("frozen: the board holds still; p goes on", Tone.TOLD)
         was_damaged, before = self._damage, self._trouble
         if news.look is not None:
             self._damage = news.look.damage

@@ -148,16 +148,20 @@ def covered(view: View) -> bool:
     return True
 
 
+def under_cursor(view: View) -> tuple[str, int] | None:
+    """Return the id of the task under the cursor and its column."""
+    return (view.held.id, view.focus) if view.held is not None else None
+
+
 def wanted(view: View, serial: int, *, followed: str | None = None, jump: Jump | None = None) -> Wanted:
     """Return what the next look must hold for this view: each visible part, with a screen to spare on both sides."""
     places = [_place(view, index, jump) for index in range(len(view.columns))]
-    held = (view.held.id, view.focus) if view.held is not None and jump is None else None
     return Wanted(
         serial=serial,
         query=view.query,
         orders=tuple(column.order for column in view.columns),
         places=tuple(places),
-        held=held,
+        held=under_cursor(view) if jump is None else None,
         followed=followed,
         jump=jump,
     )
