@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from itertools import compress
 
 from taskdeck_store import clock
 from taskdeck_store.contract import Key, Order, Tally
+from taskdeck_store.places import Places
 from taskdeck_store.ranks import BITS, RANK, UNKNOWN
 from taskdeck_store.timeline import NOWHERE, STATES, Timeline
 from taskdeck_store.values import State
@@ -22,7 +23,7 @@ _ONLY = [bytes(int(code == wanted) for code in range(256)) for wanted in range(l
 
 
 class Moment:
-    """The columns at a position, which `go` changes: tasks sorted by their places, or by the ranks in these."""
+    """The columns at a position, which `go` changes: tasks by their places, or by the ranks in these."""
 
     def __init__(self, timeline: Timeline) -> None:
         self.position = 0
@@ -30,7 +31,7 @@ class Moment:
         self._turn = timeline.ranks.turn
         self._events = array("I")
         self._codes = bytearray()
-        self._columns: dict[tuple[int, bool], list[int]] = {}
+        self._columns: dict[tuple[int, bool], Places] = {}
         self._oldest: dict[int, int] = {}
 
     def go(self, position: int) -> None:
@@ -65,16 +66,17 @@ class Moment:
     def window(self, state: State, order: Order, start: int | Key, before: int, limit: int) -> tuple[int, list[int]]:
         """Return the tasks around a rank or a place of a column, and which rank the first of them has."""
         by_priority = order is Order.PRIORITY
-        places = self._sorted(_CODES[state], by_priority=by_priority)
+        places = self._column(_CODES[state], by_priority=by_priority)
         count = len(places)
         if isinstance(start, int):
             number = min(max(0, start), count)
         elif order is Order.NEWEST:
-            number = count - bisect_right(places, _bound(start), key=self._key)
+            number = count - bisect_right(places.all(), _bound(start), key=self._key)
         else:
-            number = bisect_left(places, _bound(start), key=self._prioritised if by_priority else self._key)
+            number = bisect_left(places.all(), _bound(start), key=self._prioritised if by_priority else self._key)
         first, last = max(0, number - max(0, before)), min(count, number + max(0, limit))
-        shown = places[count - last : count - first][::-1] if order is Order.NEWEST else places[first:last]
+        newest = order is Order.NEWEST
+        shown = places.part(count - last, count - first)[::-1] if newest else places.part(first, last)
         ranks, task = self._timeline.ranks, self._timeline.task
         return first, [task[ranks.position(place & RANK)] for place in shown]
 
@@ -86,8 +88,8 @@ class Moment:
     def rank(self, task: int, order: Order) -> int:
         """Return the rank of a task that is there in its column."""
         by_priority = order is Order.PRIORITY
-        places = self._sorted(self._codes[task], by_priority=by_priority)
-        number = bisect_left(places, self._place(self._events[task], by_priority=by_priority))
+        places = self._column(self._codes[task], by_priority=by_priority)
+        number = places.before(self._place(self._events[task], by_priority=by_priority))
         return len(places) - 1 - number if order is Order.NEWEST else number
 
     def tasks(self, state: State) -> list[int]:
@@ -125,34 +127,32 @@ class Moment:
                     continue
                 place = self._place(position, by_priority=by_priority)
                 if comes:
-                    insort(places, place)
+                    places.add(place)
                 else:
-                    del places[bisect_left(places, place)]
+                    places.remove(place)
         self._events[task], self._codes[task] = event, timeline.state[event]
 
     def _place(self, event: int, *, by_priority: bool) -> int:
         place = self._timeline.places[event]
         return place if by_priority else place & RANK
 
-    def _sorted(self, code: int, *, by_priority: bool) -> list[int]:
-        """The places of a column, upwards."""
+    def _column(self, code: int, *, by_priority: bool) -> Places:
         if (code, by_priority) not in self._columns:
-            self._columns[code, by_priority] = sorted(self._places(code, by_priority=by_priority))
+            held = compress(self._events, self._codes.translate(_ONLY[code]))
+            places = map(self._timeline.places.__getitem__, held)
+            self._columns[code, by_priority] = Places(list(places) if by_priority else [each & RANK for each in places])
         return self._columns[code, by_priority]
-
-    def _places(self, code: int, *, by_priority: bool) -> list[int]:
-        held = compress(self._events, self._codes.translate(_ONLY[code]))
-        places = list(map(self._timeline.places.__getitem__, held))
-        return places if by_priority else [place & RANK for place in places]
 
     def _first(self, code: int) -> int:
         """Since when the oldest of a column is in it."""
-        by_priority = self._columns.get((code, True))
-        if by_priority is not None and (code, False) not in self._columns:
-            since = self._since(min(map(RANK.__and__, by_priority), default=0))
-            if since != UNKNOWN:
-                return since
-        places = self._sorted(code, by_priority=False)
+        by_priority = (code, False) not in self._columns
+        column = self._column(code, by_priority=by_priority)
+        if not len(column):
+            return UNKNOWN
+        since = self._since(column.least(RANK))
+        if since != UNKNOWN:
+            return since
+        places = self._column(code, by_priority=False).all()
         known = bisect_right(places, UNKNOWN, key=self._since)
         return self._since(places[known]) if known < len(places) else UNKNOWN
 
