@@ -18,6 +18,7 @@ from taskdeck_store.story import Chapter, Step, Story, story
 from taskdeck_store.values import Json, State
 from taskdeck_store.why import why
 from taskdeck_tui import steps
+from taskdeck_tui.cli import charts
 from taskdeck_tui.cli.columns import cut, fill, width
 from taskdeck_tui.cli.exits import OF_REFUSAL, Exit, UsageError
 from taskdeck_tui.cli.output import BOLD, DIM, Output
@@ -29,7 +30,6 @@ from taskdeck_tui.telling import did, moment, value_told, who
 _STATE_COLUMNS = 2 + max(map(len, WORDS.values()))
 _BAR = 30
 _SHORTEST_BAR = 6
-_EIGHTHS = "▏▎▍▌▋▊▉"
 _MOMENTS = 2 + len("09:05:00") + 2
 _DETAILS = _MOMENTS + 2
 _NAMES = 14
@@ -131,8 +131,7 @@ class _Page:
         figures = max(len(steps.spent_told(spent)) for spent in self._told.spent)
         bar = _BAR if self._room is None else min(_BAR, self._room - _STATE_COLUMNS - figures - 4)
         for spent in self._told.spent:
-            eighths = round(8 * bar * spent.seconds / whole) if whole and bar >= _SHORTEST_BAR else 0
-            share = "█" * (eighths // 8) + (_EIGHTHS[eighths % 8 - 1] if eighths % 8 else "")
+            share = charts.bar(spent.seconds / whole, bar) if whole and bar >= _SHORTEST_BAR else ""
             time = f"{steps.spent_told(spent):<{figures}}"
             state = self._output.state(spent.state, _STATE_COLUMNS)
             yield f"{state}  {time}  {self._output.tint(share, spent.state)}".rstrip()
