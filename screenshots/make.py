@@ -27,6 +27,7 @@ from taskdeck_tui.demo import history
 from taskdeck_tui.feed import Reader
 from taskdeck_tui.model.look import Wanted
 from taskdeck_tui.outlet import Outlet
+from taskdeck_tui.remembered import Remembered
 from taskdeck_tui.writer import Writer
 
 HERE = Path(__file__).resolve().parent
@@ -85,6 +86,7 @@ async def _taken(picture: Picture) -> str:
         writer,
         outlet,
         past=lambda: open_store("demo.db", read_only=True, now=lambda: NOW),
+        remembered=Remembered(),
         read_only=False,
         actor="you",
         now=lambda: NOW,

@@ -131,6 +131,7 @@ async def opening(path: str) -> tuple[float, float]:
     from taskdeck_tui.feed import Reader
     from taskdeck_tui.model.look import Wanted
     from taskdeck_tui.outlet import Outlet
+    from taskdeck_tui.remembered import Remembered
     from taskdeck_tui.writer import Writer
 
     store, outlet = open_store(path), Outlet()
@@ -144,6 +145,7 @@ async def opening(path: str) -> tuple[float, float]:
         writer,
         outlet,
         past=lambda: open_store(path, read_only=True),
+        remembered=Remembered(),
         read_only=False,
         actor="bench",
         now=utc_now,

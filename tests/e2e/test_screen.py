@@ -125,3 +125,15 @@ def test_a_board_that_nobody_would_see_is_refused(tmp_path: Path) -> None:
     with Terminal(["sh", "-c", command]) as terminal:
         assert terminal.exit_code() == 2
     assert "needs a terminal" in log.read_text()
+
+
+def test_a_board_that_was_left_in_another_order_comes_back_in_it(tmp_path: Path) -> None:
+    path = made(tmp_path / "tasks.db")
+    with board(path) as terminal:
+        terminal.send("o")
+        terminal.wait_for("priority order")
+        terminal.send("q")
+        assert terminal.exit_code() == 0
+    with board(path) as terminal:
+        terminal.wait_for("t-4")
+        terminal.wait_for("priority order")

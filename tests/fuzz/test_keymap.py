@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzz.hostile import TEXTS, dangerous, examples, mutated
-from taskdeck_tui.config import config_path, load_config
+from taskdeck_tui.config import load_config
+from taskdeck_tui.folders import config_path
 from taskdeck_tui.keys import BY_ID
 
 SEED = b'# keys\n[keys]\nstep = "x"\n"approve" = ["ctrl+a", "f5"]\n[other]\nx = 1979-05-27\n'

@@ -26,6 +26,7 @@ from taskdeck_tui.feed import Reader
 from taskdeck_tui.model.look import Wanted
 from taskdeck_tui.model.view import View
 from taskdeck_tui.outlet import Outlet
+from taskdeck_tui.remembered import Remembered
 from taskdeck_tui.writer import Writer
 
 STEPS: dict[State, tuple[Action, ...]] = {
@@ -171,6 +172,7 @@ async def staged(
     now: Clock = utc_now,
     patience: float = 5.0,
     check_after: float = BEGIN,
+    order: str = "",
 ) -> AsyncIterator[Stage]:
     """Open the board of a store, as `run_board` does."""
     store = open_readable(str(path), read_only=read_only, now=now, patience=0.5)
@@ -186,6 +188,7 @@ async def staged(
         writer,
         outlet,
         past=lambda: open_readable(str(path), read_only=True, now=now),
+        remembered=Remembered(order=order),
         read_only=locked,
         actor=actor,
         now=now,

@@ -515,3 +515,9 @@ async def test_an_open_page_says_that_the_store_is_lost(tmp_path: Path) -> None:
         stage.other.close()
         path.unlink()
         await stage.until(lambda: "last good look" in str(stage.deck.screen.query(".told").first().render()))
+
+
+async def test_an_order_that_was_remembered_is_there_from_the_first(store: Path) -> None:
+    async with staged(store, order="newest") as stage:
+        await stage.until(lambda: stage.ids(0) == ["pending-4", "pending-3", "pending-2", "pending-1"])
+        assert stage.screen.order_name == "newest"

@@ -17,6 +17,7 @@ from taskdeck_tui.demo import history
 from taskdeck_tui.feed import Reader
 from taskdeck_tui.model.look import Wanted
 from taskdeck_tui.outlet import Outlet
+from taskdeck_tui.remembered import Remembered
 from taskdeck_tui.writer import Writer
 
 NOW = "2026-01-31T09:05:00.000000Z"
@@ -47,6 +48,7 @@ def deck(tmp_path: Path) -> Iterator[Deck]:
         writer,
         outlet,
         past=lambda: open_store(path, read_only=True, now=lambda: NOW),
+        remembered=Remembered(),
         read_only=False,
         actor="ada",
         now=lambda: NOW,

@@ -18,7 +18,8 @@ import pytest
 from cli_stage import PROGRAM, add, environment, taskdeck, told
 
 from taskdeck_store import Action, State, clock, command, open_store
-from taskdeck_tui.config import Remembered, remember, state_path
+from taskdeck_tui.folders import state_path
+from taskdeck_tui.remembered import Remembered, remember
 
 SECRET = "the-secret-of-a-task"
 PAST = "2020-01-01T00:00:00.000000Z"

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from taskdeck_tui.config import Config, Remembered, config_path, load_config, load_remembered, remember, state_path
+from taskdeck_tui.config import Config, load_config
+from taskdeck_tui.folders import config_path, state_path
 from taskdeck_tui.keys import BY_ID, KEYS, SCREENS
+from taskdeck_tui.remembered import Remembered, load_remembered, remember
 
 
 def write(text: str | bytes) -> None:

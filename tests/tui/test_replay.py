@@ -14,7 +14,7 @@ from board_stage import Stage, act, add, plain_sql, staged
 from taskdeck_store import Action, command, create_store, open_store
 from taskdeck_store.clock import from_microseconds, to_microseconds
 from taskdeck_tui.board.widget import Board
-from taskdeck_tui.config import config_path
+from taskdeck_tui.folders import config_path
 from taskdeck_tui.model import travel
 from taskdeck_tui.model.look import Jump, Wanted
 from taskdeck_tui.outlet import Outlet

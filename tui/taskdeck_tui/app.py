@@ -12,7 +12,9 @@ from taskdeck_store.salvage import open_readable
 from taskdeck_tui.crash import told
 from taskdeck_tui.feed import Reader
 from taskdeck_tui.model.look import Wanted
+from taskdeck_tui.model.orders import ORDERS, known
 from taskdeck_tui.outlet import Outlet
+from taskdeck_tui.remembered import load_remembered
 from taskdeck_tui.safe import safe
 from taskdeck_tui.writer import Committed, Writer
 
@@ -37,7 +39,8 @@ def run_board(address: str, *, read_only: bool, actor: str, travels: bool = Fals
     """
     outlet = Outlet()
     store = open_readable(address, read_only=read_only, now=now, patience=READ_PATIENCE)
-    reader = Reader(store, Wanted(), now, outlet)
+    remembered = load_remembered()
+    reader = Reader(store, Wanted(orders=ORDERS[known(remembered.order)]), now, outlet)
     reader.prime()
     writer = Writer(lambda: open_store(address, now=now, patience=WRITE_PATIENCE), outlet)
     threading.excepthook = _told_of_thread
@@ -56,6 +59,7 @@ def run_board(address: str, *, read_only: bool, actor: str, travels: bool = Fals
             outlet,
             past=lambda: open_readable(address, read_only=True, now=now, patience=READ_PATIENCE),
             travels=travels,
+            remembered=remembered,
             read_only=locked,
             actor=actor,
             now=now,

@@ -1,23 +1,15 @@
-"""The user's keymap, from a TOML file; and what the board remembers by itself, in a JSON file.
-
-Both lie where the XDG Base Directory Specification says (https://specifications.freedesktop.org/basedir-spec/), on
-Windows in the folders of APPDATA and LOCALAPPDATA.
-"""
+"""The user's keymap, from a TOML file."""
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
 
-import msgspec
 from msgspec import Struct
 
 from taskdeck_store.values import Json
+from taskdeck_tui.folders import config_path
 from taskdeck_tui.keys import BY_ID, KEYS, SCREENS, typed_in
 from taskdeck_tui.safe import safe
 
@@ -38,24 +30,6 @@ class Config(Struct, frozen=True, kw_only=True):
 
     keymap: Mapping[str, str] = {}
     problems: tuple[str, ...] = ()
-
-
-class Remembered(Struct, frozen=True, kw_only=True):
-    """What the board was like when it was last left; "" for what was never chosen."""
-
-    theme: str = ""
-    lines: Annotated[int, msgspec.Meta(ge=1, le=3)] = 2
-    order: str = ""
-
-
-def config_path() -> Path:
-    """Return where the user's file lies, if there is one."""
-    return _folder("XDG_CONFIG_HOME", ".config", "APPDATA") / "taskdeck" / "config.toml"
-
-
-def state_path() -> Path:
-    """Return where the board keeps what it remembers."""
-    return _folder("XDG_STATE_HOME", ".local/state", "LOCALAPPDATA") / "taskdeck" / "state.json"
 
 
 def load_config() -> Config:
@@ -94,36 +68,6 @@ def load_config() -> Config:
         keymap={id: ",".join(keys) for id, keys in wanted.items()},
         problems=tuple(safe(f"{path.name} {problem}") for problem in problems),
     )
-
-
-def load_remembered() -> Remembered:
-    """Read what was remembered; what is damaged or cannot be read was never remembered."""
-    try:
-        return msgspec.json.decode(state_path().read_bytes(), type=Remembered)
-    except (OSError, ValueError, RecursionError):
-        return Remembered()
-
-
-def remember(state: Remembered) -> None:
-    """Keep this for the next time, whole or not at all; where nothing can be written, nothing is kept."""
-    path = state_path()
-    partial = path.with_name(f"{path.name}.{os.urandom(4).hex()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
-            file.write(msgspec.json.encode(state))
-        partial.replace(path)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-
-
-def _folder(variable: str, at_home: str, on_windows: str) -> Path:
-    if sys.platform == "win32":
-        variable, at_home = on_windows, f"AppData/{'Roaming' if on_windows == 'APPDATA' else 'Local'}"
-    named = Path(os.environ.get(variable, ""))
-    # The specification has relative paths ignored.
-    return named if named.is_absolute() else Path.home() / at_home
 
 
 def _unusable(path: Path, problem: str) -> Config:

@@ -14,16 +14,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rich.text import Text
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
+from textual.css.query import NoMatches
+from textual.events import Event, Key, Paste
 from textual.screen import Screen
 
 from taskdeck_store.clock import Clock
 from taskdeck_store.contract import Store
+from taskdeck_tui.ahead import Ahead
 from taskdeck_tui.board.screen import BoardScreen
-from taskdeck_tui.config import Config, Remembered, load_config, load_remembered, remember
+from taskdeck_tui.config import Config, load_config
 from taskdeck_tui.crash import told
 from taskdeck_tui.feed import Reader
 from taskdeck_tui.keys import KEYS, acts, bindings
 from taskdeck_tui.outlet import Outlet
+from taskdeck_tui.remembered import Remembered, remember
 from taskdeck_tui.themes import DEFAULT_THEME, THEMES
 from taskdeck_tui.writer import Writer
 
@@ -60,20 +64,24 @@ class Deck(App[int]):
         *,
         past: Callable[[], Store],
         travels: bool = False,
+        remembered: Remembered,
         read_only: bool,
         actor: str,
         now: Clock,
     ) -> None:
-        """`past` opens the store once more, for time travel; a deck that `travels` begins with it."""
+        """`past` opens the store once more, for time travel; a deck that `travels` begins with it. `remembered` is how
+        the board was left; the reader's first look is to be in that order.
+        """
         super().__init__()
         self._config: Config = load_config()
-        self._remembered: Remembered = load_remembered()
+        self._remembered = remembered
         # Textual's own themes know nothing of the colours that our styles are written with.
         for name in list(self.available_themes):
             self.unregister_theme(name)
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self._remembered.theme if self._remembered.theme in self.available_themes else DEFAULT_THEME
+        self._ahead = Ahead(self, super().on_event)
         self._board = BoardScreen(
             address,
             kind,
@@ -89,6 +97,13 @@ class Deck(App[int]):
             order=self._remembered.order,
             problems=self._config.problems,
         )
+
+    async def on_event(self, event: Event) -> None:
+        """Take keys in turn, and everything else at once."""
+        if isinstance(event, Key | Paste) and not event.is_forwarded:
+            await self._ahead.take(event)
+        else:
+            await super().on_event(event)
 
     def get_default_screen(self) -> Screen[None]:
         """Begin with the board."""
@@ -108,6 +123,11 @@ class Deck(App[int]):
             if number is not None and threading.current_thread() is threading.main_thread():
                 with suppress(NotImplementedError):  # on Windows
                     loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Leave, unless that is under way: a page that was being opened then finds nothing of itself."""
+        if not (self._exit and isinstance(error, NoMatches)):
+            super()._handle_exception(error)
 
     def _fatal_error(self) -> None:
         """Leave with a line on stderr. Textual would print a traceback with all local variables, tasks among them."""

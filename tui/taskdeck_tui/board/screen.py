@@ -386,6 +386,8 @@ class BoardScreen(Screen[None]):
         self._throughput.count(look.changes)
         before = self._view
         if look.wanted.query != before.query or look.wanted.orders != tuple(each.order for each in before.columns):
+            if look.wanted.serial == self._serial:
+                self._want()
             return
         view, departure = settle(before, look)
         self._choice.seen(view)

@@ -16,7 +16,7 @@ from textual.widgets import Input
 
 from taskdeck_store.machine import STEP, actions_from
 from taskdeck_store.values import State
-from taskdeck_tui.config import config_path
+from taskdeck_tui.folders import config_path
 from taskdeck_tui.glyphs import GLYPHS, WORDS
 from taskdeck_tui.hints import key_text
 from taskdeck_tui.keys import KEYS, bindings
