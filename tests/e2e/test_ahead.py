@@ -48,3 +48,9 @@ def test_a_filter_may_be_typed_in_one_go_with_its_key(tmp_path: Path) -> None:
         terminal.send("/webhook\rj")
         terminal.wait_for("1 of 6")
         terminal.wait_gone("clear")
+
+
+def test_a_moment_may_be_typed_in_one_go_with_the_keys_that_lead_to_the_past(tmp_path: Path) -> None:
+    with board(made(tmp_path / "tasks.db")) as terminal:
+        terminal.send("tt#3\r")
+        terminal.wait_for("event 3 of")

@@ -97,6 +97,7 @@ class BoardScreen(Screen[None]):
         self._order = orders.known(order)
         self._problems = problems
         self._totals = 0
+        self._audited = True
         self._status = StatusLine()
         self._standing = Standing(reader, read_only=read_only, tell=self._tell, trouble=self._tell_trouble)
         self._facts = HeaderFacts(store=self._store_name, kind=kind, mode=self._standing.mode)
@@ -244,12 +245,9 @@ class BoardScreen(Screen[None]):
         """Show the board as it was."""
         # A screen that is covered is not refreshed, and what waits for that would wait on.
         self._shown()
-        self._reader.ask(lambda store: store.audited, self._travel, self._refuse)
-
-    def _travel(self, audited: bool) -> None:
         if self.past is not None:
             return
-        if not audited:
+        if not self._audited:
             self._refuse("there is no past to go to: this store has no audit log until something is done")
             return
         from taskdeck_tui.replay.screen import ReplayScreen
@@ -382,6 +380,7 @@ class BoardScreen(Screen[None]):
             self.past.refresh_log()
 
     def _settle(self, look: Look) -> None:
+        self._audited = look.audited
         self._totals = sum(tally.count for tally in look.totals.values())
         self._throughput.count(look.changes)
         before = self._view
