@@ -16,10 +16,9 @@ from taskdeck_store.address import open_store, path_of
 from taskdeck_store.audit import BEGINNING, sealed
 from taskdeck_store.backup import checked, new_store
 from taskdeck_store.contract import LeftOut, Manifest, Store
+from taskdeck_store.paging import every_event
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.values import Event
-
-_PAGE = 1_000
 
 
 class Exported(Struct, frozen=True):
@@ -98,22 +97,21 @@ class _Chain:
 
     def walk(self) -> Iterator[Event]:
         """Yield the events that are kept, in order of seq. Raises StoreError."""
-        while events := self._store.events(after=self.seq, limit=_PAGE):
-            for event in events:
-                if event.seq != self.seq + 1:
-                    self._pass_over()
-                seal = event.hash or sealed(self.head, event)
-                if self._only is None or event.task_id in self._only:
-                    self.kept += 1
-                    self.first = self.first or event.seq
-                    self.last = event.seq
-                    yield event
-                else:
-                    self._leave_out(LeftOut(event.seq, event.seq, seal))
-                self.origin = seal if event.seq == 1 else self.origin
-                self.events += 1
-                self.head = seal
-                self.seq = event.seq
+        for event in every_event(self._store):
+            if event.seq != self.seq + 1:
+                self._pass_over()
+            seal = event.hash or sealed(self.head, event)
+            if self._only is None or event.task_id in self._only:
+                self.kept += 1
+                self.first = self.first or event.seq
+                self.last = event.seq
+                yield event
+            else:
+                self._leave_out(LeftOut(event.seq, event.seq, seal))
+            self.origin = seal if event.seq == 1 else self.origin
+            self.events += 1
+            self.head = seal
+            self.seq = event.seq
         self._pass_over()
 
     def _pass_over(self) -> None:

@@ -30,6 +30,7 @@ from taskdeck_store.figures import (
     percentile,
 )
 from taskdeck_store.machine import WHOLE_LIMIT
+from taskdeck_store.paging import every_event
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.values import EXTERNAL, OUTSIDE, REMOVED, Action, Event, State, Time
 
@@ -66,13 +67,12 @@ def gathered(
     with store.reading():
         counting = Counting(begins, ends, tasks=_matching(store, query) if query else None)
         after = 0
-        while events := store.events(after=after, limit=_PAGE):
-            for event in events:
-                run = store.left_out(after) if event.seq != after + 1 else None
-                if run is not None:
-                    counting.pass_over(run)
-                counting.count(event)
-                after = event.seq
+        for event in every_event(store):
+            run = store.left_out(after) if event.seq != after + 1 else None
+            if run is not None:
+                counting.pass_over(run)
+            counting.count(event)
+            after = event.seq
     return counting.statistics(buckets)
 
 
