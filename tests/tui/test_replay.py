@@ -21,6 +21,7 @@ from taskdeck_tui.outlet import Outlet
 from taskdeck_tui.replay.screen import ReplayScreen
 from taskdeck_tui.replay.strip import Strip
 from taskdeck_tui.replay.traveller import Traveller
+from taskdeck_tui.screens.pager import Pager
 
 BEGIN = to_microseconds("2026-01-31T09:00:00.000000Z")
 BOTH = pytest.mark.parametrize("name", ["tasks.db", "tasks.json"])
@@ -255,6 +256,12 @@ async def test_a_play_runs_to_the_end_and_stands_still_where_it_is_told_to(tmp_p
         assert "▶" not in there.text("#banner")
         await there.press("b", *["backspace"] * 20, "enter")
         await there.says("plays stop nowhere")
+        await there.press("^", "b", *"task:t-2", "enter")
+        await there.says("plays stop at task:t-2")
+        for position in (2, 5, 7):
+            await there.press("space")
+            await there.at(position)
+            await there.says("stopped: task:t-2")
 
 
 async def test_a_play_at_its_end_begins_anew_and_can_be_paused(tmp_path: Path) -> None:
@@ -488,6 +495,21 @@ async def test_it_fits_small_terminals(tmp_path: Path) -> None:
         await there.press(",")
         await there.at(7)
         assert "esc now" in there.text("#hints")
+
+
+async def test_the_help_of_the_past_begins_with_its_keys(tmp_path: Path) -> None:
+    async with past(tmp_path / "tasks.db") as there:
+        await there.press("?")
+        await there.stage.until(lambda: bool(there.stage.deck.screen.query(Pager)))
+        pager = there.stage.deck.screen.query_one(Pager)
+        await there.stage.until(lambda: bool(pager.lines))
+        assert pager.lines[0].plain.startswith("The past")
+        assert pager.lines[1].plain.split()[0] == ","
+        await there.press("escape", "escape", "?")
+        await there.stage.until(lambda: there.stage.deck.screen.query(Pager).first() is not pager)
+        pager = there.stage.deck.screen.query_one(Pager)
+        await there.stage.until(lambda: bool(pager.lines))
+        assert pager.lines[0].plain.startswith("Act")
 
 
 async def test_a_key_that_a_user_gave_to_an_action_still_leads_through_the_past(tmp_path: Path) -> None:

@@ -197,11 +197,21 @@ def test_actors_and_actions_may_be_looked_for_alone_or_beside_a_filter() -> None
     assert not both.meets(event(action="fail"), None, task(State.FAILED))
 
 
+def test_each_event_of_a_task_may_be_looked_for() -> None:
+    of = parse_seek("task:t-2,t-1 actor:ann", me="bob")
+    assert of.meets(event(), None, None)
+    assert not of.meets(event("carl"), None, None)
+    assert not parse_seek("task:t-11", me="").meets(event(), None, task(State.FAILED))
+
+
 def test_what_is_surely_not_looked_for_is_skipped_and_nothing_else(timeline: Timeline) -> None:
     for text, left in {
         "state:failed": [4, 7],
         "actor:bob": [2, 5],
         "actor:nobody": [],
+        "task:t-2": [2, 5],
+        "task:t-1,t-3 action:start": [3],
+        "task:t": [],
         "action:start state:in_progress,failed": [3, 5],
         "-state:failed actor:ann": [1, 3, 6],
         "x": [1, 2, 3, 4, 5, 6, 7],
@@ -211,7 +221,7 @@ def test_what_is_surely_not_looked_for_is_skipped_and_nothing_else(timeline: Tim
 
 
 @pytest.mark.parametrize(
-    ("text", "place"), [("", 0), ("   ", 0), ("actor:", 0), ("tag:x action:a,", 6), ("tag:x stat:y", 6)]
+    ("text", "place"), [("", 0), ("   ", 0), ("actor:", 0), ("task:", 0), ("tag:x action:a,", 6), ("tag:x stat:y", 6)]
 )
 def test_what_means_nothing_is_refused_at_its_place(text: str, place: int) -> None:
     with pytest.raises(QueryError) as raised:

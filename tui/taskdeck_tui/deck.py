@@ -181,7 +181,8 @@ class Deck(App[int]):
         """Show every key as bound now."""
         from taskdeck_tui.screens.help import HelpScreen
 
-        self.push_screen(HelpScreen(self._config.keymap))
+        here = frozenset(active.binding.id or "" for active in self.screen.active_bindings.values())
+        self.push_screen(HelpScreen(self._config.keymap, here))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Offer every action, column, theme and some filters by name."""

@@ -1,4 +1,4 @@
-"""What is looked for in the past: events of an actor or an action, and moments at which a query becomes true."""
+"""What is looked for in the past: events of a task, an actor or an action, and when a query becomes true."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ from taskdeck_store.query.terms import EVERYTHING, Field, Query, TextTerm
 from taskdeck_store.timeline import NOWHERE, STATES, Timeline
 from taskdeck_store.values import Event, Task
 
-_OURS = re.compile(r'"(?:[^"\\]|\\.)*"|(?<!\S)(actor|action):(\S*)')
-_EXAMPLES = {"actor": "actor:ann", "action": "action:reject"}
+_OURS = re.compile(r'"(?:[^"\\]|\\.)*"|(?<!\S)(task|actor|action):(\S*)')
+_EXAMPLES = {"task": "task:t-1", "actor": "actor:ann", "action": "action:reject"}
 
 
 class Seek(Struct, frozen=True):
-    """Events by one of these actors, of one of these actions, after which their task matches a query as it did not
-    before. What is left out does not matter; with no query, each such event is meant.
+    """Events of one of these tasks, by one of these actors, of one of these actions, after which their task matches a
+    query as it did not before. What is left out does not matter; with no query, each such event is meant.
     """
 
     text: str
+    tasks: frozenset[str] = frozenset()
     actors: frozenset[str] = frozenset()
     actions: frozenset[str] = frozenset()
     query: Query = EVERYTHING
 
     def skip(self, timeline: Timeline) -> Callable[[int], bool]:
         """Return what tells, by the position after an event, that it is surely no such event, at little cost."""
+        tasks = {timeline.numbers[name] for name in self.tasks if name in timeline.numbers}
         actors = {number for number, name in enumerate(timeline.actors) if not self.actors or name in self.actors}
         actions = {number for number, name in enumerate(timeline.actions) if not self.actions or name in self.actions}
         terms = (term for term in self.query.terms if isinstance(term, TextTerm) and term.field is Field.STATE)
@@ -42,6 +44,7 @@ class Seek(Struct, frozen=True):
         def skip(position: int) -> bool:
             return not (
                 timeline.state[position] in states
+                and (not self.tasks or timeline.task[position] in tasks)
                 and timeline.actor[position] in actors
                 and timeline.action[position] in actions
             )
@@ -50,8 +53,9 @@ class Seek(Struct, frozen=True):
 
     def meets(self, event: Event, before: Task | None, after: Task | None) -> bool:
         """Tell whether this is such an event."""
-        if (self.actors and event.actor not in self.actors) or (self.actions and event.action not in self.actions):
-            return False
+        for wanted, has in ((self.tasks, event.task_id), (self.actors, event.actor), (self.actions, event.action)):
+            if wanted and has not in wanted:
+                return False
         if not self.query:
             return True
         is_true = after is not None and matches(self.query, after, event.at)
@@ -59,11 +63,13 @@ class Seek(Struct, frozen=True):
 
 
 def parse_seek(text: str, *, me: str) -> Seek:
-    """Return what a text looks for: a filter, with ``actor:`` and ``action:`` beside its fields.
+    """Return what a text looks for: a filter, with ``task:``, ``actor:`` and ``action:`` beside its fields.
+
+    ``task:`` takes whole ids, and means each event of that task; the filter's ``id:`` means when it came to be there.
 
     Raises QueryError, and nothing else, for a text that means nothing.
     """
-    found: dict[str, set[str]] = {"actor": set(), "action": set()}
+    found: dict[str, set[str]] = {name: set() for name in _EXAMPLES}
     for word in _OURS.finditer(text):
         if word[1] is None:
             continue
@@ -73,6 +79,6 @@ def parse_seek(text: str, *, me: str) -> Seek:
         found[word[1]].update(me if word[1] == "actor" and name == "me" else name for name in names)
     rest = _OURS.sub(lambda word: word[0] if word[1] is None else " " * len(word[0]), text)
     query = parse(rest, me=me)
-    if not (query or found["actor"] or found["action"]):
+    if not (query or any(found.values())):
         raise QueryError(f"type what to look for: {' '.join(_EXAMPLES.values())} state:failed tag:x …", 0)
-    return Seek(text.strip(), frozenset(found["actor"]), frozenset(found["action"]), query)
+    return Seek(text.strip(), frozenset(found["task"]), frozenset(found["actor"]), frozenset(found["action"]), query)

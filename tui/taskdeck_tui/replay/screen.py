@@ -47,7 +47,7 @@ Meant = TypeVar("Meant")
 _HEIGHTS = [(0, "-low"), (20, "-high")]
 _READ_ONLY = "this is the past, where nothing can be changed; esc goes back to now"
 _TIMES = "14:05 · yesterday 9am · -2h · 2026-01-31 09:05 · #1234 for an event; times are UTC, as shown"
-_SEEKS = "state:failed · actor:ann · action:reject · tag:x attempts>1 …: the moment at which it becomes true"
+_SEEKS = "task:t-1 · actor:ann · action:reject: such an event; state:failed tag:x …: when it becomes true"
 
 
 class ReplayScreen(Screen[None]):

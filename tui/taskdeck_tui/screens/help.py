@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import ClassVar
@@ -66,10 +66,12 @@ class HelpScreen(Page[None]):
     CSS_PATH: ClassVar[CSSPathType | None] = [SHEET, Path(__file__).with_name("help.tcss")]
     AUTO_FOCUS = "Input"
 
-    def __init__(self, keymap: Mapping[str, str]) -> None:
-        """`keymap` holds the keys that the user bound anew, by id, as `taskdeck_tui.config` reads them."""
+    def __init__(self, keymap: Mapping[str, str], here: Container[str] = ()) -> None:
+        """`keymap` holds the keys that the user bound anew, by id, as `taskdeck_tui.config` reads them; `here` the ids
+        of those that work where the help was asked for: what is of that place alone comes first.
+        """
         super().__init__()
-        self._items = [*_keys(keymap), *_states(), *_filters(), *_rebinding()]
+        self._items = [*_keys(keymap, here), *_states(), *_filters(), *_rebinding()]
 
     def heading(self) -> Content:
         """Say what the field is for."""
@@ -138,9 +140,10 @@ def _searched(item: _Item) -> str:
     return f"{item.group} {item.left} {item.word} {item.sentence} {item.also}".casefold()
 
 
-def _keys(keymap: Mapping[str, str]) -> Iterable[_Item]:
+def _keys(keymap: Mapping[str, str], here: Container[str]) -> Iterable[_Item]:
+    elsewhere = {spec.group for spec in KEYS if spec.id not in here or not {"board", "task"}.isdisjoint(spec.scopes)}
     groups = dict.fromkeys(spec.group for spec in KEYS)
-    for group in groups:
+    for group in sorted(groups, key=lambda group: group in elsewhere):
         for spec in KEYS:
             if spec.group == group:
                 keys = keymap[spec.id].split(",") if spec.id in keymap else spec.keys
