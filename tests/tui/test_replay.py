@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from board_stage import Stage, act, add, plain_sql, staged
+from textual.events import Key
+from textual.keys import _character_to_key
 
 from taskdeck_store import Action, command, create_store, open_store
 from taskdeck_store.clock import from_microseconds, to_microseconds
@@ -90,6 +92,12 @@ class Past:
 
     async def press(self, *keys: str) -> None:
         await self.stage.press(*keys)
+
+    def type(self, *keys: str) -> None:
+        """Have all of the keys arrive at once."""
+        for key in keys:
+            character = key if len(key) == 1 else None
+            self.stage.deck.post_message(Key(_character_to_key(key) if character else key, character))
 
 
 @asynccontextmanager
@@ -295,6 +303,21 @@ async def test_a_play_goes_round_a_loop_until_it_is_let_go(tmp_path: Path) -> No
         assert set(seen) <= {2, 3, 4}
         await there.press("space", ")")
         await there.says("no loop")
+
+
+async def test_keys_that_arrive_at_once_each_act_where_the_one_before_led(tmp_path: Path) -> None:
+    async with past(tmp_path / "tasks.db") as there:
+        there.type("^", ".", ".", "(", ".", ".", ")", ".")
+        await there.stage.until(lambda: "↻ 2–4" in there.text("#banner"))
+        await there.at(5)
+        there.type("^", ".", ".", "i", "i")
+        await there.at(7)
+        there.type("^", ".", "c", ".", ".", ".", "c", "escape", "^")
+        await there.at(0)
+        await there.stage.until(lambda: there.stage.deck.screen is there.screen)
+        there.type("t", *"#3", "enter", ",", "S", "escape", ",")
+        await there.at(1)
+        assert there.stage.deck.screen is there.screen
 
 
 async def test_every_action_is_refused_with_a_word_on_the_way_back(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from textual.app import App
 from textual.events import Key, Paste
@@ -17,11 +17,20 @@ from textual.message_pump import MessagePump
 
 Typed: TypeAlias = Key | Paste
 
+
+@runtime_checkable
+class Answering(Protocol):
+    """A page whose keys are answered by another thread."""
+
+    def is_answered(self) -> bool:
+        """Tell whether all keys are answered: until then a key would act on what is shown no more."""
+
+
 _PATIENCE = 0.5
 """Seconds after which a key no longer waits: what the last one began may take longer than anyone would wait."""
 
-_SOON = 0.01
-"""Seconds between two looks whether a page that is being opened can take keys."""
+_SOON = 0.005
+"""Seconds between two looks whether a page that is being opened, or has not answered, can take keys."""
 
 
 class Ahead:
@@ -48,8 +57,10 @@ class Ahead:
                 await self._settle(self._app.screen)
 
     def _is_ready(self) -> bool:
-        """Tell whether the page in front is there, and has its focus where keys are to go."""
+        """Tell whether the page in front is there, has answered what came before, and has its focus where keys go."""
         screen = self._app.screen
+        if isinstance(screen, Answering) and not screen.is_answered():
+            return False
         return screen.is_mounted and (screen.focused is not None or not screen.focus_chain or not self._app.app_focus)
 
     async def _next(self, typed: Typed) -> None:

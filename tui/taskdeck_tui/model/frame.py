@@ -21,7 +21,8 @@ class Frame(Struct, frozen=True, kw_only=True):
     `event` has just happened, at `at`; `look` holds the columns, and jumps to the task of the event. While the log is
     still being read, `whole` is False, and no more is known than how far that has come. `unrecorded` counts the tasks
     that were there and of which nothing is on record. `notice` says why a way ended where it did. `arrived` counts the
-    events since the past was opened, and `log` the logs that were in the store's place before this one.
+    events since the past was opened, and `log` the logs that were in the store's place before this one. `answered` is
+    the number of the last wish that this is an answer to.
     """
 
     position: int
@@ -39,6 +40,7 @@ class Frame(Struct, frozen=True, kw_only=True):
     density: Density | None = None
     notice: str = ""
     log: int = 0
+    answered: int = 0
 
 
 def wanted_of(view: View, serial: int, jump: Jump | None = None) -> Wanted:

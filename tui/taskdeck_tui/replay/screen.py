@@ -121,6 +121,10 @@ class ReplayScreen(Screen[None]):
         """Run what another thread wants run here."""
         message.run()
 
+    def is_answered(self) -> bool:
+        """Tell whether what is shown is what the last key led to."""
+        return self._traveller.is_answered()
+
     def refresh_log(self) -> None:
         """Take note that the store went on."""
         self._traveller.refresh()

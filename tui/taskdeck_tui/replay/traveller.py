@@ -56,6 +56,9 @@ class Traveller:
         self._growing = True
         self._stale = True
         self._thread: threading.Thread | None = None
+        # By number, what the screen has wished for, and what of that it has the answer to.
+        self._wished = self._answered = 0
+        self._is_open = False
         # What follows belongs to the thread alone.
         self._play: Play | None = None
         self._stops: Seek | None = None
@@ -69,6 +72,7 @@ class Traveller:
         self._follows = True
         """Whether the next frame goes to the card of the event: one went to the event since the last."""
         self._log = 0
+        self._granted = 0
 
     def start(self) -> None:
         """Begin, at the end of the log."""
@@ -87,7 +91,14 @@ class Traveller:
         """Return the newest frame, and be told again of what comes after it."""
         with self._wake:
             frame, self._frame, self._told = self._frame, None, False
-            return frame
+        if frame is not None:
+            self._answered = max(self._answered, frame.answered)
+            self._is_open |= frame.whole
+        return frame
+
+    def is_answered(self) -> bool:
+        """Tell whether the screen has the answer to all that it wished for; also where an answer may take long."""
+        return self._answered >= self._wished or not self._is_open
 
     def want(self, wanted: Wanted) -> None:
         """Have other parts of the columns read."""
@@ -95,7 +106,7 @@ class Traveller:
         def show(_: Past) -> None:
             self._wanted = wanted
 
-        self._do(show)
+        self._do(show, is_wish=False)
 
     def draw(self, width: int) -> None:
         """Have the timeline drawn in so many columns."""
@@ -103,7 +114,7 @@ class Traveller:
         def widen(_: Past) -> None:
             self._width = width
 
-        self._do(widen)
+        self._do(widen, is_wish=False)
 
     def refresh(self) -> None:
         """Look whether the log has grown."""
@@ -174,14 +185,23 @@ class Traveller:
         """Read something of the position, and deliver the answer."""
 
         def job(past: Past) -> None:
-            found = read(past)
-            self._outlet.hand(lambda: answer(found))
+            found, number = read(past), self._granted
+
+            def hand() -> None:
+                answer(found)
+                self._answered = max(self._answered, number)
+
+            self._outlet.hand(hand)
 
         self._do(job, changes=False)
 
-    def _do(self, job: Callable[[Past], None], *, changes: bool = True) -> None:
+    def _do(self, job: Callable[[Past], None], *, changes: bool = True, is_wish: bool = True) -> None:
+        self._wished += is_wish
+        number = self._wished
+
         def done(past: Past) -> None:
             self._stale |= changes
+            self._granted = number
             job(past)
 
         with self._wake:
@@ -207,7 +227,11 @@ class Traveller:
             store.close()
 
     def _lose(self, message: str) -> None:
-        self._outlet.hand(lambda: self.lost(message))
+        def lose() -> None:
+            self._answered = self._wished
+            self.lost(message)
+
+        self._outlet.hand(lose)
         with self._wake:
             self._growing = self._stale = True
             if not self._stop:
@@ -325,6 +349,7 @@ class Traveller:
                 density=self._density[2],
                 notice=self._notice,
                 log=self._log,
+                answered=self._granted,
             )
         )
         self._notice = ""
