@@ -256,15 +256,16 @@ class Readable:
         return store
 
     def _fall_back(self, error: StoreError) -> None:
+        # Where nothing can be read, the store stays: it looks again when a good file is put in its place.
+        found = self._salvage(error)
         if self._stack is not None:
             with suppress(StoreError):
                 self._stack.close()
         with suppress(StoreError):
             self._store.close()
         self._turn += 1
-        mended = self.mended
-        self._store = self._salvage(error)
-        self._mended = mended
+        self._mended = self.mended
+        self._store = found
         if self._stack is not None:
             self._stack.enter_context(self._store.reading())
 

@@ -352,6 +352,22 @@ def test_damage_that_is_met_while_it_is_read_ends_in_what_can_be_read(harmed: Pa
         assert done(store, "t-01", Action.SUBMIT).state is State.REVIEW
 
 
+def test_a_store_of_which_nothing_is_left_says_so_and_comes_back(harmed: Path, tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    shutil.copy(harmed, path)
+    with closing(open_readable(str(path))) as store:
+        whole = store.tasks()
+        path.write_bytes(b"nothing of it is left\n" * 10_000)
+        for _ in range(2):
+            with pytest.raises(StoreError) as raised:
+                store.tasks()
+            assert raised.value.fault in (Fault.DAMAGED, Fault.FOREIGN)
+        shutil.copy(harmed, tmp_path / "good")
+        (tmp_path / "good").replace(path)
+        assert store.tasks() == whole
+        assert store.damage is None
+
+
 def test_a_state_that_is_none_is_told_as_damage(harmed: Path, tmp_path: Path) -> None:
     path = tmp_path / "tasks.db"
     whole = harmed.read_bytes()
