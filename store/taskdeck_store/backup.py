@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,6 +16,9 @@ from taskdeck_store.address import Kind, kind_at, kind_by_suffix, open_store, pa
 from taskdeck_store.contract import Fault, Store, StoreError
 from taskdeck_store.values import Time
 from taskdeck_store.verification import verify
+
+_ABANDONED = 3_600.0
+"""Seconds after which a draft that nobody writes to is one that a killed program left behind."""
 
 KINDS = {"sqlite": "SQLite", "json": "JSON"}
 """The kinds of stores, as people read them."""
@@ -126,6 +130,7 @@ def _copying(kind: Kind) -> _Copying:
 
 @contextmanager
 def _draft(copying: _Copying, path: Path) -> Iterator[Path]:
+    placing.clear_drafts(path, before=time.time() - _ABANDONED)
     draft = placing.draft_of(path)
     try:
         yield draft

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TypeAlias
 
 from taskdeck_store import clock, replay
 from taskdeck_store.cards import card_of
 from taskdeck_store.contract import Fault, Key, Order, Store, StoreError, Tally, Window
 from taskdeck_store.moment import Moment
 from taskdeck_store.paging import every_event
+from taskdeck_store.passing import Passed, Passing
 from taskdeck_store.query.match import matches
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.timeline import Doubt, Timeline
@@ -20,15 +20,19 @@ _EARLIEST = clock.from_microseconds(0)
 _CARDS = 5_000
 """How many cards are kept, so that a step makes only those anew that it changed."""
 
-Passed: TypeAlias = tuple[int, Event, Task | None, Task | None]
-"""The position after an event, the event, and its task before and after it."""
+
+class Outdated(StoreError):
+    """The log is not the one that was read: it has to be read anew."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(Fault.UNREADABLE, f"the log of {address} is not the one that was read; open it again")
 
 
 class Past:
     """Stands at a position of a store's log, at first at its beginning: at 0, before the first event.
 
     `read_on` takes in the log, as far as it is known; `go` goes to another position. Raises StoreError wherever it
-    reads.
+    reads, and Outdated where the log turns out to be another one.
     """
 
     def __init__(self, store: Store, timeline: Timeline | None = None) -> None:
@@ -36,12 +40,18 @@ class Past:
         self.timeline = Timeline() if timeline is None else timeline
         self._store = store
         self._moment = Moment(self.timeline)
+        self._passing = Passing(store, self.timeline, self.event)
         self._cards: dict[tuple[int, int], Card] = {}
 
     @property
     def position(self) -> int:
         """How many events have happened."""
         return self._moment.position
+
+    @property
+    def damage(self) -> str | None:
+        """What cannot be read of the store any more; None while nothing is damaged."""
+        return self._store.damage
 
     @property
     def end(self) -> int:
@@ -69,7 +79,10 @@ class Past:
         if not 0 < at <= self.end:
             return None
         seq = self.timeline.seqs[at]
-        return next(iter(self._store.events(after=seq - 1, until=seq)), None)
+        found = self._store.events(after=seq - 1, until=seq)
+        if not found:
+            raise Outdated(self._store.address)
+        return found[0]
 
     def history(self, task_id: str, limit: int) -> Sequence[Event]:
         """Return up to `limit` of the newest events of a task up to here, in order of seq."""
@@ -92,23 +105,7 @@ class Past:
 
         `skip` is given the position after each event.
         """
-        if stop < start:
-            for position in range(start, stop, -1):
-                event = None if skip(position) else self.event(position)
-                if event is not None:
-                    before = replay.fold(self._store.events(event.task_id, until=event.seq - 1))
-                    yield position, event, before, replay.after(before, event)
-            return
-        tasks: dict[str, Task | None] = {}
-        for position in range(start + 1, stop + 1):
-            event = None if skip(position) else self.event(position)
-            if event is not None:
-                last = self.timeline.seqs[self.timeline.previous[position]]
-                before = tasks.get(event.task_id)
-                if before is None or before.version != str(last):
-                    before = replay.fold(self._store.events(event.task_id, until=last)) if last else None
-                after = tasks[event.task_id] = replay.after(before, event)
-                yield position, event, before, after
+        return self._passing.back(start, stop, skip) if stop < start else self._passing.on(start, stop, skip)
 
     def place(self, task_id: str, order: Mapping[State, Order]) -> tuple[State, int] | None:
         """Return in which column a task is, and its rank there in that column's order; None where it is not there."""
@@ -132,6 +129,12 @@ class Past:
         """Return a task as its events up to here say that it was; None where it was not there."""
         seq = self.timeline.seqs[self.position]
         return replay.fold(self._store.events(task_id, until=seq)) if seq else None
+
+    def headless(self) -> Sequence[str]:
+        """Return the ids of the tasks that are there, of which the first event on record is not the beginning."""
+        found = self.timeline.headless()
+        there = (task for state in State for task in self._moment.tasks(state)) if found else ()
+        return [self.timeline.ids[task] for task in there if task in found]
 
     def tasks(self, query: Query = EVERYTHING, *, limit: int | None = None) -> Sequence[Task]:
         """Return whole tasks, in the order of `taskdeck_store.contract.Store.tasks`. Reads the log up to here."""
@@ -165,7 +168,6 @@ class Past:
             seq = self.timeline.seqs[key[1]]
             folded = replay.fold(self._store.events(self.timeline.ids[task], until=seq))
             if folded is None:
-                message = f"the log of {self._store.address} is not the one that was read: read it anew"
-                raise StoreError(Fault.UNREADABLE, message)
+                raise Outdated(self._store.address)
             card = self._cards[key] = card_of(folded)
         return card

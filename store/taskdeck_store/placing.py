@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL
@@ -20,6 +22,17 @@ for _name in ("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"):
 def draft_of(path: Path) -> Path:
     """Return a name that nobody else uses, beside a path and with its suffix."""
     return path.with_name(f".{os.urandom(8).hex()}.{path.name}")
+
+
+def clear_drafts(path: Path, *, before: float) -> None:
+    """Remove the drafts of a path that nobody has written to since a time, in seconds since 1970: their makers died."""
+    pattern = re.compile(rf"\.[0-9a-f]{{16}}\.{re.escape(path.name)}")
+    with suppress(OSError):
+        for entry in os.scandir(path.parent):
+            with suppress(OSError):
+                is_old = entry.is_file(follow_symlinks=False) and entry.stat().st_mtime < before
+                if is_old and pattern.fullmatch(entry.name):
+                    Path(entry.path).unlink()
 
 
 def new_file(path: Path) -> int:

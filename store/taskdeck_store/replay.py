@@ -7,12 +7,19 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from taskdeck_store import clock, jsontext, machine
-from taskdeck_store.values import FIELDS, LATEST, TIMES, Event, Json, Task
+from taskdeck_store.values import EXTERNAL, FIELDS, FOUND_NOTE, LATEST, TIMES, Event, Json, State, Task
 
 _UNRECORDED = ("id", "lease_until", "updated_at")
 """What two tellings of a task may differ in: a heartbeat renews the lease, and writes no event."""
 _STAMPS = ("created_at", "state_since")
 """Moments that a store need not keep."""
+
+
+def is_found(event: Event) -> bool:
+    """Tell whether an event is the first that a log knows of a task that was there before, and not its beginning."""
+    if event.from_state is not None or event.to_state is None or event.undoes is not None:
+        return False
+    return event.to_state is not State.PENDING or (event.actor == EXTERNAL and event.note == FOUND_NOTE)
 
 
 def after(task: Task | None, event: Event) -> Task | None:

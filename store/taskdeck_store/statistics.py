@@ -10,7 +10,7 @@ from math import inf, nan, nextafter
 
 from msgspec import UNSET, Struct, UnsetType
 
-from taskdeck_store import clock
+from taskdeck_store import clock, replay
 from taskdeck_store.buckets import Buckets, buckets_of
 from taskdeck_store.contract import LeftOut, Order, Store, key
 from taskdeck_store.figures import (
@@ -216,11 +216,11 @@ class Counting:
 
     def _dated(self, event: Event) -> float:
         """Return when an event was, in seconds since 1970; NaN, which lies in no span, where it does not say so."""
-        try:
-            at = clock.to_seconds(event.at)
-        except (ValueError, OverflowError):
+        normal = clock.normalised(event.at)
+        if normal is None:
             self._undated += 1
             return nan
+        at = clock.to_seconds(normal)
         if at < self._first[0]:
             self._first = at, event.at
         if at > self._last[0]:
@@ -261,7 +261,7 @@ class Counting:
         if event.undoes is not None:
             return
         if event.from_state is None:
-            if event.to_state is State.PENDING:
+            if event.to_state is State.PENDING and not replay.is_found(event):
                 self._flows["added"].append(at)
             return
         if event.action == Action.REJECT:
@@ -284,7 +284,7 @@ class Counting:
         if event.from_state is None:
             known.added = nan
             known.owner = None
-            if event.undoes is None and event.to_state is State.PENDING:
+            if event.undoes is None and event.to_state is State.PENDING and not replay.is_found(event):
                 known.added = at
             elif event.undoes is None:
                 self._midway += 1

@@ -12,7 +12,7 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from taskdeck_store import clock
+from taskdeck_store import clock, replay
 from taskdeck_store.parts import Part, parts
 from taskdeck_store.values import EXTERNAL, OUTSIDE, REMOVED, Action, Event, State, Task, Time
 from taskdeck_store.wording import standing
@@ -251,7 +251,7 @@ class _Telling:
         if self._last is None:
             if event.from_state is not None or event.to_state is None:
                 yield Remark(Doubt.EARLIER, "before this, the log knows nothing of it")
-            elif event.to_state is not State.PENDING:
+            elif replay.is_found(event):
                 yield Remark(Doubt.FOUND, f"it was {standing(event.to_state)} when the log first knew of it")
         elif event.from_state is not self._state:
             left, found = standing(self._state), standing(event.from_state)
@@ -301,7 +301,7 @@ class _Telling:
             self._since = at if moved else None
         if moved and torn:
             self._close(event.from_state, None)
-        if self._last is None and event.from_state is None and event.to_state is not State.PENDING:
+        if self._last is None and replay.is_found(event):
             self._since = _named(event, "state_since", by=at)
         self._state = event.to_state
 

@@ -10,6 +10,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntFlag
+from itertools import pairwise
 
 from taskdeck_store import clock
 from taskdeck_store.contract import LeftOut, Trace
@@ -41,7 +42,7 @@ class Doubt(IntFlag):
     ACTION = 4
     """Its action is none that this version knows."""
     TIME = 8
-    """Its time cannot be read, or lies before that of an event ahead of it."""
+    """Its time cannot be read, or does not fit those of the events around it: the fewest are called wrong."""
 
 
 class Timeline:
@@ -81,7 +82,9 @@ class Timeline:
         self._last = array("I")
         self._standing = bytearray()
         self._unfounded = array("I")
+        self._gaps: list[tuple[int, int, int]] = []
         self._minute = ("", 0)
+        self._behind: list[tuple[int, int]] = []
 
     def __len__(self) -> int:
         return len(self.seqs) - 1
@@ -122,6 +125,14 @@ class Timeline:
         """Return the position after all events up to a time, in µs since 1970."""
         return bisect_right(self.times, time, lo=1) - 1
 
+    def missing(self, position: int) -> list[tuple[int, int]]:
+        """Return the first and last seq of each run of events that are missing in the log before a position."""
+        return [(first, last) for at, first, last in self._gaps if at <= position]
+
+    def headless(self) -> set[int]:
+        """Return the numbers of the tasks of which the first event on record is not the beginning."""
+        return {self.task[position] for position in self._unfounded}
+
     def unrecorded(self, position: int) -> int:
         """Return how many tasks were there at a position though no event by then tells of them: a later one does."""
         return len(self._unfounded) - bisect_right(self._unfounded, position)
@@ -131,7 +142,10 @@ class Timeline:
         if seqs[0] != last + 1 or seqs[-1] != last + len(seqs):
             for position, seq in enumerate(seqs, len(self.seqs)):
                 run = left_out(last) if left_out is not None and seq != last + 1 else None
-                self.doubt[position] |= 0 if seq == (last if run is None else run.last) + 1 else Doubt.MISSING
+                last = last if run is None else run.last
+                if seq != last + 1:
+                    self.doubt[position] |= Doubt.MISSING
+                    self._gaps.append((position, last + 1, seq - 1))
                 last = seq
         self.seqs.extend(array("Q", seqs))
 
@@ -150,15 +164,44 @@ class Timeline:
                 time = begin + int(at[_MINUTE : _MINUTE + 2]) * 1_000_000 + int(at[_MINUTE + 3 : -1])
             except ValueError:
                 time = _microseconds(at)
-            if time < latest or time == UNKNOWN:
-                self.doubt[len(self.times) + len(found)] |= Doubt.TIME
-            else:
-                latest = time
-            found.append(latest)
             told.append(time)
+            if time >= latest and time != UNKNOWN:
+                latest = time
+                found.append(time)
+                if self._behind:
+                    self._behind.clear()
+                continue
+            self.doubt[len(self.times) + len(found)] |= Doubt.TIME
+            self.times.extend(array("q", [*found, latest]))
+            found.clear()
+            if time != UNKNOWN:
+                latest = self._weigh(len(self.times) - 1, time)
         self.times.extend(array("q", found))
         self._minute = minute, begin
         return told
+
+    def _weigh(self, position: int, time: int) -> int:
+        """Take in an event that says that it was before the one ahead of it, and return the latest time by now.
+
+        Once more events in a row are behind some than there are of these, it is these whose times are wrong.
+        """
+        behind = self._behind
+        while behind and behind[-1][1] > time:
+            behind.pop()
+        behind.append((position, time))
+        first, earliest = behind[0]
+        start = bisect_right(self.times, earliest, lo=1)
+        if len(behind) <= first - start:
+            return self.times[position]
+        for wrong in range(start, first):
+            self.times[wrong] = self.times[start - 1]
+            self.doubt[wrong] |= Doubt.TIME
+        for (right, at), (after, _) in pairwise([*behind, (position + 1, time)]):
+            self.doubt[right] &= ~Doubt.TIME
+            for reached in range(right, after):
+                self.times[reached] = at
+        behind.clear()
+        return time
 
     def _follow(
         self,

@@ -108,6 +108,10 @@ CARD_TITLE = 400
 CARD_PREVIEW = 400
 
 
+FOUND_NOTE = "it was there when the log began"
+"""The note of the event by which a log that begins knows of a task that was in the store before."""
+
+
 class Event(Struct, frozen=True, kw_only=True):
     """One audit record: a committed transition, or a change from outside that was noticed.
 

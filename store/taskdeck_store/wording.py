@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from taskdeck_store.machine import said
+from taskdeck_store.replay import is_found
 from taskdeck_store.values import EXTERNAL, OUTSIDE, REMOVED, Action, Event, State
 
 _DID: Mapping[str, str] = {
@@ -34,6 +35,8 @@ def did(event: Event) -> str:
     """Return what was done, without who and why: ``started attempt 2``."""
     if event.undoes is not None:
         return f"undid event {event.undoes}{_arrow(event.from_state, event.to_state)}"
+    if event.action == Action.ADD and is_found(event):
+        return "added it before"
     if event.action == Action.START:
         return f"started attempt {event.attempts + 1}"
     if event.action == Action.EDIT:

@@ -24,6 +24,7 @@ from moving import do, done, put
 from conftest import Turned
 from reliability.points import Call, install
 from taskdeck_store import Action, Code, Fault, StoreError, create_store, open_store
+from taskdeck_store.bundle import export
 
 T = TypeVar("T")
 
@@ -243,6 +244,21 @@ def test_a_full_file_system_refuses_commits_until_there_is_room(backend: Backend
                 assert look(path, now) == before
                 put(store, f"n-{left}", description="d" * 50_000)
                 assert look(path, now) == content(store)
+
+
+def test_an_export_to_a_full_file_system_says_so_and_leaves_nothing(
+    backend: Backend, tmp_path: Path, now: Turned
+) -> None:
+    path = made(backend, tmp_path / "store", now, 1)
+    with closing(open_store(str(path), now=now)) as store:
+        for number in range(8):
+            put(store, f"n-{number}", description="d" * 400_000)
+    with mounted(tmp_path / "small"):
+        target = tmp_path / "small" / "evidence.bundle"
+        with pytest.raises(StoreError) as raised:
+            export(str(path), str(target), actor="ann", version="1", now=now)
+        checked(raised.value, Fault.UNWRITABLE, target, "full", "make room")
+        assert list((tmp_path / "small").iterdir()) == []
 
 
 def test_a_file_system_that_is_remounted_read_only_is_read_until_it_is_back(

@@ -13,7 +13,7 @@ from conftest import Turned
 from taskdeck_store import Action, Order, State, Store, Task, command, open_store
 from taskdeck_store.contract import StoreError, key
 from taskdeck_store.query.parse import parse
-from taskdeck_store.values import FIELDS
+from taskdeck_store.values import FIELDS, FOUND_NOTE
 
 Opener = Callable[..., Store]
 
@@ -296,7 +296,7 @@ def test_a_line_that_takes_a_closer_look_hides_no_damage_after_it(opened: Opener
     store = opened()
     store.apply([command("t-1", Action.START, actor="me", note="\ud800")])
     store.apply([command("t-1", Action.FAIL, actor="me", error="E")])
-    assert [event.note for event in opened().events("t-1")] == [None, "\ud800", None]
+    assert [event.note for event in opened().events("t-1")] == [FOUND_NOTE, "\ud800", None]
     log = path.with_name("tasks.audit.jsonl")
     log.write_bytes(log.read_bytes().replace(b'[null,"E"]', b"[null,5]"))
     with pytest.raises(StoreError, match="line 8 is not the event"):

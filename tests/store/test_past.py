@@ -17,9 +17,10 @@ from pasts import check, folded
 
 from conftest import Opener, Turned
 from taskdeck_store import Action, Event, Order, State, Store, Task, command, open_store
-from taskdeck_store.clock import to_microseconds
+from taskdeck_store.clock import from_microseconds, to_microseconds
 from taskdeck_store.contract import Tally, Trace
 from taskdeck_store.moment import Moment
+from taskdeck_store.passing import Passing
 from taskdeck_store.past import Past
 from taskdeck_store.query.parse import parse
 from taskdeck_store.ranks import BITS, RANK, UNKNOWN
@@ -48,6 +49,55 @@ def worked(store: Store, now: Turned, seed: int = 3, steps: int = 60) -> None:
         if action in (Action.ADD, Action.EDIT):
             fields = {"title": f"{chance.random()}", "priority": chance.choice([1, 5, 5, -2])}
         store.apply([command(each, action, actor=chance.choice("ab"), note="why", **fields) for each in some])
+
+
+class Counting:
+    """A store that counts the events that are read of it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.read = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def events(self, *args: Any, **options: Any) -> Sequence[Event]:
+        found = self._store.events(*args, **options)
+        self.read += len(found)
+        return found
+
+
+def test_what_one_passes_is_told_with_the_task_before_and_after(store: Store, now: Turned) -> None:
+    worked(store, now)
+    past = travelled(store)
+    events = store.events()
+    expected = [
+        (number, event, folded(events[: number - 1]).get(event.task_id), folded(events[:number]).get(event.task_id))
+        for number, event in enumerate(events, start=1)
+    ]
+    for _ in range(2):
+        assert list(past.passed(0, past.end, lambda _: False)) == expected
+        assert list(past.passed(past.end, 0, lambda _: False)) == expected[::-1]
+    middle = past.end // 2
+    assert list(past.passed(middle, middle + 9, lambda position: position % 2 == 1)) == [
+        each for each in expected[middle : middle + 9] if each[0] % 2 == 0
+    ]
+    assert list(past.passed(middle, middle - 9, lambda position: position % 3 == 1)) == [
+        each for each in reversed(expected[middle - 9 : middle]) if each[0] % 3 != 1
+    ]
+
+
+def test_the_way_back_over_a_task_of_many_events_reads_each_but_a_few_times(store: Store) -> None:
+    put(store, "t-1")
+    for number in range(10):
+        some = [command("t-1", Action.EDIT, actor="a", priority=100 * number + each) for each in range(100)]
+        store.apply(some)
+    past = travelled(store)
+    counting = Counting(store)
+    passing = Passing(counting, past.timeline, past.event)  # type: ignore[arg-type]
+    passed = [each for start in range(1_001, 1, -100) for each in passing.back(start, start - 100, lambda _: False)]
+    assert [position for position, *_ in passed] == list(range(1_001, 1, -1))
+    assert counting.read < 12 * len(passed)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -272,6 +322,52 @@ def test_events_that_are_missing_are_marked_where_they_are_and_not_made_up(
         for position in range(past.end + 1):
             past.go(position)
             check(past, store.events())
+
+
+def timed(seconds: Sequence[int], *, pieces: int = 1) -> tuple[Timeline, list[int], list[bool]]:
+    """Return a timeline of events at these seconds, when it says that they were, and of which it doubts that."""
+    begin = to_microseconds("2026-01-31T09:00:00.000000Z")
+    moments = [from_microseconds(begin + second * 1_000_000) for second in seconds]
+    traces: list[Trace] = [
+        (seq, f"t-{seq}", at, "ann", "add", None, "pending", None) for seq, at in enumerate(moments, start=1)
+    ]
+    timeline = Timeline()
+    for start in range(0, len(traces), pieces):
+        timeline.extend(traces[start : start + pieces])
+    told = [(time - begin) // 1_000_000 for time in timeline.times[1:]]
+    return timeline, told, [bool(doubt & Doubt.TIME) for doubt in timeline.doubt[1:]]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told", "wrong"),
+    [
+        ([1, 2, 900, 3, 4, 5], [1, 2, 3, 4, 5], [3]),
+        ([1, 2, 900, 901, 3, 4, 5], [1, 2, 3, 4, 5], [3, 4]),
+        ([1, 5, 2, 6, 7], [1, 5, 6, 7], [3]),
+        ([1, 5, 2], [1, 5], [3]),
+        ([5, 6, 7, 1, 2, 8], [5, 6, 7, 8], [4, 5]),
+        ([1, 900, 3, 2, 4, 5], [1, 2, 4, 5], [2, 3]),
+        ([1, 1, 1], [1, 1, 1], []),
+    ],
+)
+def test_of_times_that_do_not_fit_the_fewest_are_called_wrong(
+    seconds: list[int], told: list[int], wrong: list[int]
+) -> None:
+    for pieces in (1, 2, 9):
+        _, found, doubted = timed(seconds, pieces=pieces)
+        assert [position for position, is_wrong in enumerate(doubted, start=1) if is_wrong] == wrong
+        assert [at for at, is_wrong in zip(found, doubted, strict=True) if not is_wrong] == told
+
+
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=30), st.integers(1, 8))
+def test_times_never_run_back_and_what_is_not_in_doubt_is_as_it_was_told(seconds: list[int], pieces: int) -> None:
+    timeline, told, doubted = timed(seconds, pieces=pieces)
+    assert list(timeline.times) == sorted(timeline.times)
+    assert all(is_wrong or time == second for time, second, is_wrong in zip(told, seconds, doubted, strict=True))
+    assert (told, doubted) == timed(seconds, pieces=len(seconds))[1:]
+    for position, is_wrong in enumerate(doubted, start=1):
+        if not is_wrong and doubted[position:] == [False] * (len(seconds) - position):
+            assert timeline.position_at(timeline.times[position]) >= position
 
 
 def test_an_unknown_action_and_a_time_that_runs_backwards_are_marked(

@@ -50,7 +50,7 @@ class Stage(App[None]):
     def hear(self, message: Message) -> None:
         self.heard.append(message)
 
-    on_details_action_wanted = on_details_copy_wanted = hear
+    on_details_action_wanted = on_details_action_refused = on_details_copy_wanted = hear
     on_log_screen_wanted = on_log_screen_task_wanted = on_mine_screen_task_wanted = hear
     on_filter_bar_changed = on_filter_bar_submitted = on_filter_bar_cancelled = hear
 

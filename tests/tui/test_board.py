@@ -282,6 +282,16 @@ async def test_an_action_works_in_the_details(store: Path) -> None:
         await stage.until(lambda: stage.state("review-1") is State.COMPLETED)
 
 
+async def test_a_key_that_does_nothing_in_the_details_says_why(store: Path) -> None:
+    async with staged(store) as stage:
+        await stage.press("1", "enter")
+        await stage.until(lambda: len(stage.deck.screen_stack) == 2)
+        await stage.press("a")
+        told = lambda: str(stage.deck.screen.query(".told").first().render())  # noqa: E731
+        await stage.until(lambda: "cannot approve pending-1" in told())
+        assert stage.state("pending-1") is State.PENDING
+
+
 async def test_L_shows_the_audit_log_live(store: Path) -> None:
     async with staged(store) as stage:
         await stage.press("L")

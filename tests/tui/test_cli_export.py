@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from board_stage import staged
-from cli_stage import add, taskdeck
+from cli_stage import add, running, taskdeck
 
-from taskdeck_store import Action
+from taskdeck_store import Action, command, create_store, open_store
 from taskdeck_tui import __version__
 
 MANIFEST = [
@@ -188,3 +191,35 @@ def test_the_bundle_of_an_unsound_store_is_made_and_told_as_an_error(tmp_path: P
     assert ran.code == 1
     assert "the bundle is made, but what it holds is not sound" in ran.err
     assert Path(bundle).exists()
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_in_the_middle_of_an_export_leaves_nothing(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "tasks.db"
+    create_store(str(path))
+    with closing(open_store(str(path))) as handle:
+        for first in range(0, 10_000, 1_000):
+            numbers = range(first, first + 1_000)
+            handle.apply([command(f"t-{number}", Action.ADD, actor="ann", title="x" * 500) for number in numbers])
+    folder = tmp_path / "out"
+    folder.mkdir()
+    with running("export", str(path), "--bundle", str(folder / "evidence.bundle")) as process:
+        deadline = time.monotonic() + 60
+        while not any(folder.iterdir()):
+            assert time.monotonic() < deadline
+        process.send_signal(getattr(signal, name))
+        assert process.wait(60) == -getattr(signal, name)
+    assert list(folder.iterdir()) == []
+
+
+def test_what_a_killed_export_left_behind_is_cleared_away_later(store: str, bundle: str, tmp_path: Path) -> None:
+    old, fresh, other = (
+        tmp_path / f".{digit * 16}.{name}"
+        for digit, name in (("a", "evidence.bundle"), ("b", "evidence.bundle"), ("c", "another"))
+    )
+    for file in (old, fresh, other):
+        file.write_text("half a bundle")
+    for file in (old, other):
+        os.utime(file, (1, 1))
+    assert taskdeck("export", store, "--bundle", bundle).code == 0
+    assert [file.exists() for file in (old, fresh, other)] == [False, True, True]

@@ -265,3 +265,57 @@ def test_a_follower_goes_on_without_a_word_where_a_copy_took_the_store_s_place(s
         code, errors = follower.end()
     assert (code, errors) == (130, "")
     assert [json.loads(line)["task_id"] for line in follower.lines] == ["a", "b", "c"]
+
+
+def test_the_log_of_a_task_file_that_is_away_for_a_while_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    assert taskdeck("init", str(path)).code == 0
+    add(str(path), "a", "b")
+    log = tmp_path / "tasks.audit.jsonl"
+    with following(str(path), "--json") as follower:
+        until(lambda: len(follower.lines) == 2)
+        log.rename(tmp_path / "away")
+        errors = follower.process.stderr
+        assert errors is not None
+        assert "the audit log of" in errors.readline().decode()
+        (tmp_path / "away").rename(log)
+        assert taskdeck("start", str(path), "a").code == 0
+        until(lambda: len(follower.lines) == 3)
+        code, said = follower.end()
+    assert code == 130
+    assert "replaced" not in said
+    assert [json.loads(line)["seq"] for line in follower.lines] == [1, 2, 3]
+
+
+def test_a_follower_of_a_damaged_log_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    assert taskdeck("init", str(path)).code == 0
+    for task_id in ("a", "b", "c"):
+        add(str(path), task_id)
+    log = tmp_path / "tasks.audit.jsonl"
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("".join([lines[0], *lines[2:]]))
+    with following(str(path)) as follower:
+        errors = follower.process.stderr
+        assert errors is not None
+        assert "still following" in errors.readline().decode()
+        until(lambda: len(follower.lines) == 1)
+        follower.end()
+
+
+def test_a_follower_can_go_on_where_another_one_ended(store: str) -> None:
+    with following(store, "--json", "--after", "1") as follower:
+        until(lambda: len(follower.lines) == 1)
+        assert taskdeck("start", store, "a").code == 0
+        until(lambda: len(follower.lines) == 2)
+        follower.end()
+    assert [json.loads(line)["seq"] for line in follower.lines] == [2, 3]
+    assert [event["seq"] for event in taskdeck("log", store, "--after", "2", "--json").value] == [3]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_as_it_ends_any_program(store: str, number: signal.Signals) -> None:
+    with following(store) as follower:
+        until(lambda: len(follower.lines) == 2)
+        follower.process.send_signal(number)
+        assert follower.process.wait(60) == -number

@@ -99,6 +99,14 @@ def test_a_task_that_was_not_there_yet_is_an_error_of_its_own(store: str) -> Non
     assert taskdeck("replay", store, "b", "--at", "0", "--json").code == 3
 
 
+def test_an_empty_span_and_a_task_that_is_none_are_said(store: str) -> None:
+    backwards = taskdeck("replay", store, "--from", "5", "--to", "2")
+    assert (backwards.code, backwards.out) == (2, "")
+    assert "the span is empty: --from 5 is not before --to 2" in backwards.err
+    assert taskdeck("replay", store, "nobody", "--from", "1").code == 3
+    assert taskdeck("replay", store, "--at", "\u0661").code == 2
+
+
 @pytest.mark.parametrize(
     ("words", "seqs"),
     [
@@ -107,7 +115,6 @@ def test_a_task_that_was_not_there_yet_is_an_error_of_its_own(store: str) -> Non
         (["--to", "2"], [1, 2]),
         (["--from", "2026-01-31 09:20", "--to", "2026-01-31 09:40"], [2, 3, 4]),
         (["--from", "2026-01-31 09:20:01"], [3, 4, 5]),
-        (["--from", "5", "--to", "2"], []),
         (["a", "--from", "2"], [3, 4]),
         (["--to", "0"], []),
     ],
@@ -173,4 +180,11 @@ def test_what_is_not_on_record_is_said_and_not_made_up(tmp_path: Path) -> None:
     ran = taskdeck_process("replay", path, "--at", "2")
     assert [line.split()[3] for line in ran.out.splitlines()] == ["a"]
     assert ran.err == "taskdeck: 1 task was there too, of which nothing is on record yet\n"
-    assert taskdeck_process("replay", path, "--at", "4").err == ""
+    missing = "taskdeck: events are missing in the log: 3\n"
+    headless = "of these tasks the beginning is not on record, nor what no later event tells: b"
+    assert taskdeck_process("replay", path, "--at", "4").err == f"{missing}taskdeck: {headless}\n"
+    assert taskdeck_process("replay", path, "b", "--at", "4").err == f"{missing}taskdeck: {headless}\n"
+    assert taskdeck_process("replay", path, "--from", "2").err == missing
+    assert taskdeck_process("log", path, "--json").err == missing
+    assert taskdeck_process("log", path, "--after", "3").err == ""
+    assert taskdeck_process("log", path, "--after", "2").err == missing

@@ -12,6 +12,7 @@ import pytest
 from board_stage import Stage, act, add, plain_sql, staged
 from textual.events import Key
 from textual.keys import _character_to_key
+from textual.widgets import Static
 
 from taskdeck_store import Action, command, create_store, open_store
 from taskdeck_store.clock import from_microseconds, to_microseconds
@@ -23,6 +24,7 @@ from taskdeck_tui.outlet import Outlet
 from taskdeck_tui.replay.screen import ReplayScreen
 from taskdeck_tui.replay.strip import Strip
 from taskdeck_tui.replay.traveller import Traveller
+from taskdeck_tui.screens.page import Page
 from taskdeck_tui.screens.pager import Pager
 
 BEGIN = to_microseconds("2026-01-31T09:00:00.000000Z")
@@ -137,7 +139,7 @@ async def test_every_event_back_and_forth_shows_the_board_as_it_was(tmp_path: Pa
             await there.press(",")
             await there.at(position)
             assert there.columns == boards[position]
-        assert "nothing has happened yet" in there.text("#happened")
+        assert "nothing is on record yet" in there.text("#happened")
         assert "before the first event" in there.text("#banner")
         for position in range(1, 9):
             await there.press(".")
@@ -336,6 +338,22 @@ async def test_every_action_is_refused_with_a_word_on_the_way_back(tmp_path: Pat
         assert len(there.stage.other.events()) == 8
 
 
+async def test_an_action_on_a_page_of_the_past_is_refused_too(tmp_path: Path) -> None:
+    async with past(tmp_path / "tasks.db") as there:
+        for page in ("enter", "S"):
+            await there.press(page)
+            await there.stage.until(lambda: isinstance(there.stage.deck.screen, Page))
+            await there.stage.until(lambda: there.stage.deck.screen.query(".told"))
+            for key in ("s", "a", "X", "R", "F"):
+                there.stage.deck.screen.tell("nothing yet")  # type: ignore[attr-defined]
+                await there.press(key)
+                await there.stage.until(
+                    lambda: "nothing can be changed" in str(there.stage.deck.screen.query_one(".told", Static).render())
+                )
+            await there.press("escape")
+            await there.stage.until(lambda: there.stage.deck.screen is there.screen)
+
+
 @pytest.mark.parametrize("key", ["escape", "q"])
 async def test_one_key_leads_back_to_now(tmp_path: Path, key: str) -> None:
     async with past(tmp_path / "tasks.db") as there:
@@ -506,9 +524,76 @@ async def test_a_store_that_is_lost_is_said_and_comes_back(tmp_path: Path) -> No
         hidden = path.with_name("hidden.db")
         path.rename(hidden)
         await there.press(",")
-        await there.stage.until(lambda: "was deleted or moved away" in there.text("#banner"))
+        await there.says("was deleted or moved away")
+        assert "event 8 of 8" in there.text("#banner")
+        assert "✗ lost" in there.text("#banner")
         hidden.rename(path)
-        await there.stage.until(lambda: "was deleted" not in there.text("#banner"))
+        await there.at(7)
+        assert "was deleted" not in there.text("#happened")
+        assert "✗" not in there.text("#banner")
+
+
+async def test_a_log_that_is_taken_away_is_missed_and_comes_back(tmp_path: Path) -> None:
+    log = tmp_path / "tasks.audit.jsonl"
+    async with past(tmp_path / "tasks.json") as there:
+        await there.press(",", ",")
+        await there.at(6)
+        log.rename(tmp_path / "away")
+        await there.says("the log is gone")
+        await there.at(0)
+        (tmp_path / "away").rename(log)
+        await there.says("the log is back")
+        await there.at(6)
+        assert "since" not in there.text("#banner")
+        assert there.columns == [["t-1"], ["t-2"], [], [], []]
+
+
+async def test_a_log_that_is_harmed_under_the_eyes_is_said_to_be_lost_until_it_is_whole(tmp_path: Path) -> None:
+    log = tmp_path / "tasks.audit.jsonl"
+    async with past(tmp_path / "tasks.json") as there:
+        await there.press(",")
+        await there.at(7)
+        lines = log.read_text().splitlines(keepends=True)
+        log.write_text("".join([*lines[:4], *lines[6:]]))
+        await there.says("line 5 is not the event that was written there")
+        assert "event 7 of 8" in there.text("#banner")
+        assert "✗ lost" in there.text("#banner")
+        log.write_text("".join(lines))
+        await there.press(",")
+        await there.at(6)
+        await there.stage.until(lambda: "✗" not in there.text("#banner"))
+
+
+async def test_events_that_are_deleted_under_the_eyes_are_missed(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    async with past(path) as there:
+        await there.press("^", ".", ".")
+        await there.at(2)
+        plain_sql(path, "DROP TRIGGER events_delete_refused")
+        plain_sql(path, "DELETE FROM events WHERE seq IN (3, 4)")
+        await there.press(".")
+        await there.says("the log was changed: it was read anew")
+        await there.press(".")
+        await there.at(3)
+        assert "#5 t-2" in there.text("#happened")
+        assert "events ahead of this one are missing" in there.text("#happened")
+
+
+async def test_a_damaged_log_is_said_to_be_so_where_it_ends(tmp_path: Path) -> None:
+    path = worked(tmp_path / "tasks.json")
+    log = tmp_path / "tasks.audit.jsonl"
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("".join([*lines[:5], *lines[6:]]))
+    async with staged(path) as stage:
+        await stage.press("t")
+        await stage.until(lambda: len(stage.deck.screen_stack) == 2)
+        there = Past(stage)
+        await there.at(5)
+        assert "✗ damaged" in there.text("#banner")
+        await there.says("events are lost")
+        await there.press(",")
+        await there.at(4)
+        assert "✗ damaged" in there.text("#banner")
 
 
 async def test_it_fits_small_terminals(tmp_path: Path) -> None:

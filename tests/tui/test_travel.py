@@ -221,7 +221,16 @@ def test_what_is_surely_not_looked_for_is_skipped_and_nothing_else(timeline: Tim
 
 
 @pytest.mark.parametrize(
-    ("text", "place"), [("", 0), ("   ", 0), ("actor:", 0), ("task:", 0), ("tag:x action:a,", 6), ("tag:x stat:y", 6)]
+    ("text", "place"),
+    [
+        ("", 0),
+        ("   ", 0),
+        ("actor:", 0),
+        ("task:", 0),
+        ("tag:x action:a,", 6),
+        ("tag:x stat:y", 6),
+        ("tag:x age>1h", 6),
+    ],
 )
 def test_what_means_nothing_is_refused_at_its_place(text: str, place: int) -> None:
     with pytest.raises(QueryError) as raised:

@@ -77,6 +77,12 @@ class Acting:
         else:
             self._ask_note(name, targets)
 
+    def refuse(self, name: str, targets: Sequence[Card]) -> None:
+        """Say why a key of this name does nothing to the tasks, if so it is."""
+        refusal = self._refusal(name, targets)
+        if refusal is not None:
+            self._tell(refusal, Tone.REFUSED)
+
     def committed(self, committed: Committed) -> None:
         """Take what became of the commands: tell it, keep it, and open what was not done for a decision."""
         self._busy.subtract(command.task_id for command in committed.commands)

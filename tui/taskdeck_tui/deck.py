@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import signal
 import threading
 from collections.abc import Callable, Iterable
@@ -25,7 +24,7 @@ from taskdeck_tui.board.screen import BoardScreen
 from taskdeck_tui.config import Config, load_config
 from taskdeck_tui.crash import told
 from taskdeck_tui.feed import Reader
-from taskdeck_tui.keys import KEYS, acts, bindings
+from taskdeck_tui.keys import KEYS, refusals
 from taskdeck_tui.outlet import Outlet
 from taskdeck_tui.remembered import Remembered, remember
 from taskdeck_tui.themes import DEFAULT_THEME, THEMES
@@ -45,9 +44,7 @@ class Deck(App[int]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         # Where neither board nor page takes an action's key, the past is shown. Its own keys come first.
-        dataclasses.replace(binding, action="refuse", show=False)
-        for binding in bindings("task")
-        if acts(binding)
+        *refusals()
     ]
     CSS_PATH = "deck.tcss"
     TITLE = "Taskdeck"
@@ -147,10 +144,14 @@ class Deck(App[int]):
 
     def on_details_action_wanted(self, message: Details.ActionWanted) -> None:
         """Act on the task whose details are open."""
+        self._board.pages.act(message.name)
+
+    def on_details_action_refused(self, message: Details.ActionRefused) -> None:
+        """Say why nothing is done to the task whose details are open."""
         if self._board.past is not None:
             self._board.past.refuse()
         else:
-            self._board.pages.act(message.name)
+            self._board.pages.refuse(message.name)
 
     def on_details_copy_wanted(self, message: Details.CopyWanted) -> None:
         """Copy the task whose details are open."""
@@ -172,7 +173,11 @@ class Deck(App[int]):
         """Open a task that the operator acted on."""
         self._board.pages.open_details(message.task_id)
 
-    def action_refuse(self) -> None:
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Refuse actions on tasks only in the past."""
+        return action != "refuse" or self._board.past is not None
+
+    def action_refuse(self, _: str) -> None:
         """Say why nothing is done in the past."""
         if self._board.past is not None:
             self._board.past.refuse()

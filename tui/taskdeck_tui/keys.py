@@ -5,6 +5,7 @@ Bindings, hint line, help, palette and the user's keymap are all made from `KEYS
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
@@ -203,6 +204,15 @@ def bindings(*scopes: Scope) -> list[Binding]:
         )
         for spec in KEYS
         if not set(spec.scopes).isdisjoint(scopes)
+    ]
+
+
+def refusals(action: str = "app.refuse") -> list[Binding]:
+    """Return bindings of the keys of all actions on tasks, for where these do nothing: `action` says why."""
+    return [
+        dataclasses.replace(binding, action=f"{action}('{binding.id}')", show=False)
+        for binding in bindings("task")
+        if acts(binding)
     ]
 
 

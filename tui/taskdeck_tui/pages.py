@@ -132,6 +132,10 @@ class Pages:
         """Act on the task whose details are open, as they show it."""
         self._acting.act(name, [card_of(self._shown)] if self._shown is not None else [])
 
+    def refuse(self, name: str) -> None:
+        """Say why an action does nothing to the task whose details are open, as they show it."""
+        self._acting.refuse(name, [card_of(self._shown)] if self._shown is not None else [])
+
     def open_log(self) -> None:
         """Show every event of the store."""
 

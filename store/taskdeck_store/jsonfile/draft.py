@@ -19,7 +19,7 @@ from taskdeck_store.jsonfile.picture import Picture
 from taskdeck_store.jsonfile.style import edited, written
 from taskdeck_store.machine import Code, Command, Refusal, Transition
 from taskdeck_store.printable import one_line
-from taskdeck_store.values import Action, Event, Task, Time
+from taskdeck_store.values import FOUND_NOTE, Action, Event, Task, Time
 
 
 class Draft:
@@ -46,9 +46,10 @@ class Draft:
         unrecorded = picture.drifted if picture.known else picture.records.keys()
         gone = sorted(task_id for task_id in unrecorded if task_id not in picture.records)
         found = (record.id for record in picture.document.records if record.id in unrecorded) if unrecorded else ()
+        note = FOUND_NOTE if self._next == 1 else None
         for task_id in (*gone, *found):
             known, record = picture.known.get(task_id), picture.records.get(task_id)
-            line = self._sealed(outside_line(self._next, self._at, task_id, known, record, picture.mapping))
+            line = self._sealed(outside_line(self._next, self._at, task_id, known, record, picture.mapping, note))
             known = self._take(line)
             if record is not None and line.changes and picture.known:
                 said = picture.mapping.said(record.data())

@@ -15,9 +15,18 @@ _NO_CHANGE = ("id", "state")
 
 
 def outside_line(
-    seq: int, at: Time, task_id: str, known: Known | None, record: Record | None, mapping: Mapping
+    seq: int,
+    at: Time,
+    task_id: str,
+    known: Known | None,
+    record: Record | None,
+    mapping: Mapping,
+    note: str | None = None,
 ) -> Line:
-    """Return the event from what the log knows of a task to what the file says of it: a record, or nothing."""
+    """Return the event from what the log knows of a task to what the file says of it: a record, or nothing.
+
+    `note` is that of a task that the log knows nothing of.
+    """
     before = known.said if known is not None and known.record is not None else None
     from_state = State(before["state"]) if before is not None else None
     if record is None:
@@ -29,7 +38,7 @@ def outside_line(
     to_state = State(said["state"])
     if known is None or before is None or from_state is None:
         attempts = said.get("attempts") or 0
-        return _line(seq, at, task_id, Action.ADD, None, to_state, attempts, _changes({}, said), record.digest)
+        return _line(seq, at, task_id, Action.ADD, None, to_state, attempts, _changes({}, said), record.digest, note)
     action = machine.action_between(from_state, to_state)
     after = {**beside(known, data, mapping), **said}
     after |= {name: value for name, value in _implied(action, from_state, after).items() if name not in said}
@@ -48,6 +57,7 @@ def _line(
     attempts: int,
     changes: dict[str, tuple[Json, Json]],
     record: str | None,
+    note: str | None = None,
 ) -> Line:
     return Line(
         seq=seq,
@@ -59,6 +69,7 @@ def _line(
         to_state=to_state,
         attempts=attempts,
         changes=changes,
+        note=note,
         record=record,
     )
 

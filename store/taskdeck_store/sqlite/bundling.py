@@ -83,21 +83,21 @@ def write(
         connection.pragma("journal_mode", "MEMORY")
         connection.pragma("synchronous", "OFF")
         connection.execute(_TABLES)
-        with connection:
-            connection.executemany(f"INSERT INTO events VALUES ({_marks(rows.EVENT)})", map(_event_row, events))
-            for task in tasks:
-                insert = f"INSERT INTO tasks ({rows.TASK}) VALUES ({_marks(rows.TASK)})"
-                connection.execute(insert, _task_row(task))
-                if task.extra:
-                    connection.execute("INSERT INTO extra VALUES (?, ?)", (task.id, jsontext.encode(task.extra)))
-            links, manifest = ending()
-            connection.executemany(
-                "INSERT INTO links VALUES (?, ?, ?)", [(one.first, one.last, one.hash) for one in links]
-            )
-            told = {name: value for name, value in msgspec.to_builtins(manifest).items() if name != "sha256"}
-            connection.executemany("INSERT INTO manifest VALUES (?, ?)", [(k, _ascii(v)) for k, v in told.items()])
-            manifest = msgspec.structs.replace(manifest, sha256=digest(connection))
-            connection.execute("INSERT INTO manifest VALUES ('sha256', ?)", (_ascii(manifest.sha256),))
+        # What fails is thrown away with the draft: to roll it back would hide why.
+        connection.execute("BEGIN")
+        connection.executemany(f"INSERT INTO events VALUES ({_marks(rows.EVENT)})", map(_event_row, events))
+        for task in tasks:
+            insert = f"INSERT INTO tasks ({rows.TASK}) VALUES ({_marks(rows.TASK)})"
+            connection.execute(insert, _task_row(task))
+            if task.extra:
+                connection.execute("INSERT INTO extra VALUES (?, ?)", (task.id, jsontext.encode(task.extra)))
+        links, manifest = ending()
+        connection.executemany("INSERT INTO links VALUES (?, ?, ?)", [(one.first, one.last, one.hash) for one in links])
+        told = {name: value for name, value in msgspec.to_builtins(manifest).items() if name != "sha256"}
+        connection.executemany("INSERT INTO manifest VALUES (?, ?)", [(k, _ascii(v)) for k, v in told.items()])
+        manifest = msgspec.structs.replace(manifest, sha256=digest(connection))
+        connection.execute("INSERT INTO manifest VALUES ('sha256', ?)", (_ascii(manifest.sha256),))
+        connection.execute("COMMIT")
     placing.sync_file(draft)
     return manifest
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 
 from msgspec.structs import replace
 
-from taskdeck_store.contract import Store, StoreError
+from taskdeck_store.contract import Fault, Store, StoreError
 from taskdeck_store.machine import missing
 from taskdeck_store.paging import every_event
-from taskdeck_store.salvage import open_readable
+from taskdeck_store.salvage import Readable, open_readable
 from taskdeck_store.values import Action, Event
 from taskdeck_tui.cli.columns import cut, fill
 from taskdeck_tui.cli.exits import OF_REFUSAL, Exit
@@ -22,6 +22,7 @@ from taskdeck_tui.safe import safe
 _PAGE = 1_000
 _SECOND = len("2026-01-31T09:05:00")
 _LONGEST_ACTION = max(map(len, Action))
+_GAPS = 5
 _LOOK = 1.0
 """Seconds after which a follower looks whether its reader is still there."""
 
@@ -35,45 +36,77 @@ def log(options: Namespace, output: Output) -> Exit:
             output.error(refusal.code, refusal.message, {"task_id": options.id})
             return OF_REFUSAL[refusal.code]
         if options.follow:
-            _follow(store, options.id, output)
+            _follow(store, options.id, options.after, output)
         else:
             with store.reading():
                 output.mended(store.mended)
-                tell_events(every_event(store, options.id), output)
+                tell_events(store, options.id, output, after=options.after)
     return told_damage(store, output)
 
 
-def tell_events(events: Iterable[Event], output: Output) -> None:
-    """Write events, one a line, or as one JSON array."""
+def tell_events(store: Store, task_id: str | None, output: Output, *, after: int = 0, until: int | None = None) -> None:
+    """Write the events of the store or of one task, one a line, or as one JSON array; say which are missing."""
+    gaps: list[tuple[int, int]] = []
+    events = every_event(store, task_id, after=after, until=until)
+    if task_id is None:
+        events = _noting_gaps(store, events, after, gaps)
     if output.json:
         output.array(events)
-        return
+    else:
+        for event in events:
+            if output.gone:
+                return
+            output.line(_line(event, output))
+    tell_gaps(gaps, output)
+
+
+def tell_gaps(gaps: Sequence[tuple[int, int]], output: Output) -> None:
+    """Say on stderr which events are missing in the log: the first and last seq of each run."""
+    if gaps:
+        runs = [f"{first:,}" if first == last else f"{first:,}–{last:,}" for first, last in gaps[:_GAPS]]
+        more = ", …" if len(gaps) > _GAPS else ""
+        output.note(f"events are missing in the log: {', '.join(runs)}{more}")
+
+
+def _noting_gaps(store: Store, events: Iterable[Event], after: int, gaps: list[tuple[int, int]]) -> Iterator[Event]:
+    last = after
     for event in events:
-        if output.gone:
-            return
-        output.line(_line(event, output))
+        if event.seq != last + 1:
+            run = store.left_out(last)
+            last = last if run is None else run.last
+            if event.seq != last + 1:
+                gaps.append((last + 1, event.seq - 1))
+        last = event.seq
+        yield event
 
 
-def _follow(store: Store, task_id: str | None, output: Output) -> None:
+def _follow(store: Readable, task_id: str | None, after: int, output: Output) -> None:
     """Write every event once: each page begins after the last event written, whatever woke the follower."""
     last: Event | None = None
     troubled = False
+    damage: str | None = None
     mended = 0
     while output.heard():
         events: Sequence[Event] = ()
         try:
             # Read with the last one written: where it is another by now, or gone, so is the log that it was in.
-            found = store.events(task_id, after=last.seq - 1 if last else 0, limit=_PAGE)
+            found = store.events(task_id, after=last.seq - 1 if last else after, limit=_PAGE)
+            if last is not None and not found and not store.events(limit=1):
+                raise StoreError(Fault.MISSING, f"the audit log of {store.address} is gone")
             if last is not None and not (found and _same(found[0], last)):
                 output.error(
                     "replaced", f"{store.address} was replaced by another store; its log follows from the beginning"
                 )
-                last = None
+                last, after = None, 0
                 continue
             events = found[1:] if last is not None else found
             troubled = False
             output.mended(store.mended[mended:])
             mended = len(store.mended)
+            if store.damage != damage:
+                damage = store.damage
+                if damage is not None:
+                    output.error(Fault.DAMAGED, f"{damage}; still following")
         except StoreError as error:
             if not troubled:
                 output.error(error.fault, f"{error.message}; still following")

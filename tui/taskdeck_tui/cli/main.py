@@ -14,6 +14,7 @@ from taskdeck_tui import __version__
 from taskdeck_tui.cli import parser
 from taskdeck_tui.cli.exits import Exit, OutputError, UsageError
 from taskdeck_tui.cli.output import Output
+from taskdeck_tui.cli.terminated import Terminated, terminations
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,8 +22,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     output = Output(json="--json" in words)
     try:
-        code = _done(words, output)
-        output.flush()
+        with terminations():
+            code = _done(words, output)
+            output.flush()
+    except Terminated as terminated:
+        with suppress(OutputError):
+            output.flush()
+        terminated.die()
+        return Exit.INTERRUPTED
     except KeyboardInterrupt:
         with suppress(OutputError):
             output.flush()

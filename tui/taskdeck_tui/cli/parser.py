@@ -137,6 +137,7 @@ def _log(parser: ArgumentParser) -> None:
     _store(parser)
     parser.add_argument("id", metavar="ID", nargs="?", default=None, type=values.text, help="of one task (all)")
     parser.add_argument("--follow", action="store_true", help="go on as events are committed, until ctrl+c")
+    parser.add_argument("--after", metavar="SEQ", type=values.count, default=0, help="events after this number only")
 
 
 def _replay(parser: ArgumentParser) -> None:

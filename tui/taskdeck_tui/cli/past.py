@@ -7,17 +7,19 @@ from contextlib import closing, suppress
 
 from taskdeck_store import clock
 from taskdeck_store.contract import Fault, Store
-from taskdeck_store.machine import Code
+from taskdeck_store.machine import Code, missing
 from taskdeck_store.moments import parse_moment
-from taskdeck_store.paging import every_event
 from taskdeck_store.past import Past
 from taskdeck_store.salvage import open_readable
 from taskdeck_tui.cli.columns import cut
 from taskdeck_tui.cli.exits import OF_REFUSAL, Exit, UsageError
-from taskdeck_tui.cli.log import tell_events
+from taskdeck_tui.cli.log import tell_events, tell_gaps
 from taskdeck_tui.cli.output import DIM, Output
 from taskdeck_tui.cli.reading import described, rows, told_damage
+from taskdeck_tui.safe import safe
 from taskdeck_tui.telling import moment
+
+_NAMED = 5
 
 
 def replay(options: Namespace, output: Output) -> int:
@@ -65,6 +67,7 @@ def _at(options: Namespace, output: Output) -> Exit:
                 output.array(tasks)
             else:
                 output.document(tasks[0])
+            _tell_doubts(past, options.id, output)
             return told_damage(store, output)
         if output.columns is not None:
             output.line(output.paint(cut(f"as it was {_standing(past)}", output.columns), DIM))
@@ -73,11 +76,22 @@ def _at(options: Namespace, output: Output) -> Exit:
             output.line(line)
         if not tasks and output.columns is not None:
             output.line("no tasks")
-        unrecorded = past.timeline.unrecorded(past.position)
-        if unrecorded and options.id is None:
-            tasks_were = "1 task was" if unrecorded == 1 else f"{unrecorded:,} tasks were"
-            output.note(f"{tasks_were} there too, of which nothing is on record yet")
+        _tell_doubts(past, options.id, output)
         return told_damage(store, output)
+
+
+def _tell_doubts(past: Past, task_id: str | None, output: Output) -> None:
+    """Say on stderr what the log does not tell of a position."""
+    timeline, position = past.timeline, past.position
+    tell_gaps(timeline.missing(position), output)
+    unrecorded = timeline.unrecorded(position) if task_id is None else 0
+    if unrecorded:
+        tasks_were = "1 task was" if unrecorded == 1 else f"{unrecorded:,} tasks were"
+        output.note(f"{tasks_were} there too, of which nothing is on record yet")
+    headless = [task for task in past.headless() if task_id in (None, task)]
+    if headless:
+        shown = ", ".join(map(safe, headless[:_NAMED])) + (", …" if len(headless) > _NAMED else "")
+        output.note(f"of these tasks the beginning is not on record, nor what no later event tells: {shown}")
 
 
 def _without_a_log(store: Store, output: Output) -> Exit:
@@ -90,14 +104,19 @@ def _between(options: Namespace, output: Output) -> Exit:
     # Not opened read-only, as `log` is not: what changed outside is put on record first.
     with closing(open_readable(options.store)) as store:
         with store.reading():
+            if options.id is not None and not store.events(options.id, limit=1) and store.get(options.id) is None:
+                refusal = missing(options.id)
+                output.error(refusal.code, refusal.message, {"task_id": options.id})
+                return OF_REFUSAL[refusal.code]
             past = Past(store)
             past.read_all()
             first = 0 if options.begins is None else _position(past, "--from", options.begins, begins=True)
             last = past.end if options.ends is None else _position(past, "--to", options.ends)
+            if options.begins is not None and options.ends is not None and first > last:
+                raise UsageError(f"the span is empty: --from {options.begins} is not before --to {options.ends}")
             output.mended(store.mended)
-
             after, until = past.timeline.seqs[first], past.timeline.seqs[last]
-            tell_events(every_event(store, options.id, after=after, until=until), output)
+            tell_events(store, options.id, output, after=after, until=until)
         return told_damage(store, output)
 
 
@@ -105,7 +124,8 @@ def _position(past: Past, option: str, text: str, *, begins: bool = False) -> in
     """Return the position that an option means: after its moment, or its event; with `begins`, before it."""
     timeline, word = past.timeline, text.strip()
     with suppress(ValueError):
-        seq = int(word.removeprefix("#")) if word.removeprefix("#").isdecimal() else -1
+        digits = word.removeprefix("#")
+        seq = int(digits) if digits.isdecimal() and digits.isascii() else -1
         if seq >= 0:
             return timeline.position_of(seq - 1 if begins else seq)
     try:

@@ -115,8 +115,7 @@ def _tally(tally: Tally) -> Json:
 
 
 def rows(tasks: Sequence[Task], output: Output, now: Time) -> Iterator[str]:
-    """Yield a line for each task, with ages up to a moment."""
-    """Yield a line for each task: whole in a pipe, under a heading and cut to the width on a terminal."""
+    """Yield a line for each task, with ages up to a moment: whole in a pipe, under a heading and cut on a terminal."""
     columns = output.columns
     ids = min(_WIDEST_ID, max((width(safe(task.id)) for task in tasks), default=0))
     owners = min(_WIDEST_OWNER, max((width(_owner(task)) for task in tasks), default=0))

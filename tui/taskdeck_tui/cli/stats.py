@@ -266,7 +266,7 @@ def _unknown(found: Unknown) -> Iterator[str]:
     if found.headless:
         yield f"  {_many(found.headless, 'task')} whose beginning is not in the log"
     if found.midway:
-        yield f"  {_many(found.midway, 'task')} that first appeared past pending, with nothing on what was before"
+        yield f"  {_many(found.midway, 'task')} that the log found already there, with nothing on what was before"
     if found.contradicting:
         yield f"  {_many(found.contradicting, 'event')} from another state than the event before led to"
     if found.undated:

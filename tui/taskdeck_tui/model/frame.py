@@ -21,8 +21,9 @@ class Frame(Struct, frozen=True, kw_only=True):
     `event` has just happened, at `at`; `look` holds the columns, and jumps to the task of the event. While the log is
     still being read, `whole` is False, and no more is known than how far that has come. `unrecorded` counts the tasks
     that were there and of which nothing is on record. `notice` says why a way ended where it did. `arrived` counts the
-    events since the past was opened, and `log` the logs that were in the store's place before this one. `answered` is
-    the number of the last wish that this is an answer to.
+    events since the past was opened, and `log` the logs that were in the store's place before this one. `searching` is
+    how far a search has come, and `damage` what cannot be read of the store. `answered` is the number of the last wish
+    that this is an answer to.
     """
 
     position: int
@@ -35,7 +36,8 @@ class Frame(Struct, frozen=True, kw_only=True):
     whole: bool = True
     arrived: int = 0
     pace: Pace | None = None
-    searching: bool = False
+    searching: int | None = None
+    damage: str | None = None
     loop: tuple[int, int] | None = None
     density: Density | None = None
     notice: str = ""
@@ -91,8 +93,10 @@ def _window(past: Past, wanted: Wanted, column: int, jump: Jump | None) -> Windo
 def joined(waiting: Frame, frame: Frame) -> Frame:
     """Return what stands for both: a frame that was not yet taken hands its notice and its jump on to the next."""
     frame = replace(frame, notice=frame.notice or waiting.notice)
-    if waiting.look is None or frame.look is None or frame.position != waiting.position or frame.log != waiting.log:
+    if waiting.look is None or frame.position != waiting.position or frame.log != waiting.log:
         return frame
+    if frame.look is None:
+        return replace(frame, look=waiting.look)
     wanted = frame.look.wanted
     jump = wanted.jump or waiting.look.wanted.jump
     return replace(frame, look=replace(frame.look, wanted=replace(wanted, jump=jump)))

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from taskdeck_store.query.match import matches
 from taskdeck_store.query.parse import QueryError, parse
-from taskdeck_store.query.terms import EVERYTHING, Field, Query, TextTerm
+from taskdeck_store.query.terms import EVERYTHING, Field, NumberTerm, Query, TextTerm
 from taskdeck_store.timeline import NOWHERE, STATES, Timeline
 from taskdeck_store.values import Event, Task
 
@@ -79,6 +79,9 @@ def parse_seek(text: str, *, me: str) -> Seek:
         found[word[1]].update(me if word[1] == "actor" and name == "me" else name for name in names)
     rest = _OURS.sub(lambda word: word[0] if word[1] is None else " " * len(word[0]), text)
     query = parse(rest, me=me)
+    if any(isinstance(term, NumberTerm) and term.field is Field.AGE for term in query.terms):
+        told = "age: no event makes a task older; look for its state, and go on by minutes or hours"
+        raise QueryError(told, text.casefold().index("age"))
     if not (query or any(found.values())):
         raise QueryError(f"type what to look for: {' '.join(_EXAMPLES.values())} state:failed tag:x …", 0)
     return Seek(text.strip(), frozenset(found["task"]), frozenset(found["actor"]), frozenset(found["action"]), query)

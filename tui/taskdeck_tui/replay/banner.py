@@ -14,6 +14,7 @@ from taskdeck_tui.safe import safe
 from taskdeck_tui.telling import ago, moment
 
 _GAP = "   "
+_LOST = "✗ lost"
 
 
 class Banner(Widget):
@@ -29,44 +30,51 @@ class Banner(Widget):
         self._store = store
         self._frame: Frame | None = None
         self._now: Time = ""
-        self._trouble = ""
+        self._is_lost = False
 
     def tell(self, frame: Frame, now: Time) -> None:
         """Say where this frame stands, and how long ago that was."""
         self._frame, self._now = frame, now
         self.refresh()
 
-    def trouble(self, text: str) -> None:
-        """Say what is wrong, until it is over (then: nothing)."""
-        self._trouble = safe(text)
+    def lose(self, *, is_lost: bool) -> None:
+        """Say that the store cannot be read, or no longer."""
+        self._is_lost = is_lost
         self.refresh()
 
     def render(self) -> Content:
         """Lay out as much as there is room for."""
-        return Content(banner(self._store, self._frame, self._now, self._trouble, self.content_size.width))
+        return Content(banner(self._store, self._frame, self._now, self.content_size.width, is_lost=self._is_lost))
 
 
-def banner(store: str, frame: Frame | None, now: Time, trouble: str, width: int) -> str:
+def banner(store: str, frame: Frame | None, now: Time, width: int, *, is_lost: bool = False) -> str:
     """Return what the banner says in `width` cells: first what is needed most."""
-    if trouble:
-        return f"◀ PAST{_GAP}✗ {trouble}"
     if frame is None or not frame.whole:
+        if is_lost:
+            return f"◀ PAST{_GAP}{_LOST}"
         share = f" {frame.position * 100 // max(frame.end, 1)} %" if frame is not None else ""
         return f"◀ PAST{_GAP}reading the log …{share}"
     at = moment(frame.at) if frame.at is not None else "time unknown" if frame.position else "before the first event"
     short = at[11:] if frame.at is not None else at
     where = f"event {frame.position:,} of {frame.end:,}"
-    pace = f"▶ {frame.pace}" if frame.pace is not None else "… searching" if frame.searching else ""
+    pace = (
+        f"▶ {frame.pace}"
+        if frame.pace is not None
+        else f"… searching {frame.searching:,}"
+        if frame.searching is not None
+        else ""
+    )
     loop = f"↻ {frame.loop[0]:,}–{frame.loop[1]:,}" if frame.loop is not None else ""
     new = f"+{frame.arrived:,} since" if frame.arrived else ""
     since = ago(frame.at, now) if frame.at is not None else ""
-    full = ["◀ THE PAST", safe(store), at, since, where, new, loop, pace]
+    wrong = _LOST if is_lost else "✗ damaged" if frame.damage is not None else ""
+    full = ["◀ THE PAST", safe(store), at, since, where, wrong, new, loop, pace]
     for parts in (
         full,
         [full[0], *full[2:]],
-        ["◀ PAST", at, where, new, loop, pace],
-        ["◀ PAST", short, where, new, pace],
-        ["◀ PAST", short, f"{frame.position:,}/{frame.end:,}", new, pace[:1]],
+        ["◀ PAST", at, where, wrong, new, loop, pace],
+        ["◀ PAST", short, where, wrong, new, pace],
+        ["◀ PAST", short, f"{frame.position:,}/{frame.end:,}", wrong[:1], new, pace[:1]],
     ):
         text = _GAP.join(filter(None, parts))
         if cell_len(text) <= width:

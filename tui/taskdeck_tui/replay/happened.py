@@ -35,13 +35,17 @@ class Happened(Widget):
         super().__init__(id="happened")
         self._frame: Frame | None = None
         self._notice: tuple[str, Tone] | None = None
+        self._trouble = ""
         self._serial = 0
 
     def tell(self, frame: Frame) -> None:
         """Spell out the event of a frame."""
+        is_moved = self._frame is not None and frame.position != self._frame.position
         self._frame = frame
         if frame.notice:
             self.notice(frame.notice, Tone.TOLD)
+        elif is_moved and frame.doubts:
+            self._notice = None
         self.refresh()
 
     def notice(self, text: str, tone: Tone) -> None:
@@ -52,17 +56,29 @@ class Happened(Widget):
         self.set_timer(SHOWN_FOR, lambda: self._expire(serial))
         self.refresh()
 
+    def trouble(self, text: str) -> None:
+        """Say what is wrong, until it is over (then: nothing)."""
+        self._trouble = safe(text)
+        self.refresh()
+
     def render(self) -> Content:
         """Lay out what there are rows for."""
         width, frame = self.content_size.width, self._frame
         lines: list[Content] = []
         if frame is not None and frame.whole:
             lines = [event_told(frame.event), _more(frame)]
+        said = self._said()
+        if said is not None:
+            lines = [*lines[: self.content_size.height - 1], said]
+        return Content("\n").join(line.truncate(width, ellipsis=True) for line in lines[: self.content_size.height])
+
+    def _said(self) -> Content | None:
+        if self._trouble:
+            return Content.styled(f"✗ {self._trouble}", "bold $state-failed")
         if self._notice is not None:
             text, tone = self._notice
-            notice = Content.styled(f"{MARKS[tone]} {text}", INKS[tone])
-            lines = [*lines[: self.content_size.height - 1], notice]
-        return Content("\n").join(line.truncate(width, ellipsis=True) for line in lines[: self.content_size.height])
+            return Content.styled(f"{MARKS[tone]} {text}", INKS[tone])
+        return None
 
     def _expire(self, serial: int) -> None:
         if serial == self._serial:
@@ -73,7 +89,7 @@ class Happened(Widget):
 def event_told(event: Event | None) -> Content:
     """Return who did what to which task, from where to where, and why."""
     if event is None:
-        return Content.styled("nothing has happened yet", "$muted")
+        return Content.styled("nothing is on record yet", "$muted")
     note = event.note.strip() if event.note else ""
     parts: list[tuple[str, str]] = [
         (f"#{event.seq:,} ", "$muted"),
@@ -95,6 +111,8 @@ def _state(state: State | None) -> list[tuple[str, str]]:
 
 def _more(frame: Frame) -> Content:
     parts: list[tuple[str, str]] = []
+    if frame.damage is not None and frame.position == frame.end:
+        parts.append((f"✗ {safe(frame.damage.partition('; ')[2] or frame.damage)}  ", "bold $state-failed"))
     for doubt, told in _DOUBTS.items():
         if frame.doubts & doubt:
             parts.append((f"? {told}  ", "bold $state-review"))

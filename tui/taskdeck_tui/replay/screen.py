@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -41,6 +40,7 @@ from taskdeck_tui.replay.happened import Happened
 from taskdeck_tui.replay.strip import Strip
 from taskdeck_tui.replay.traveller import Traveller
 from taskdeck_tui.status import Tone
+from taskdeck_tui.telling import moment
 
 Meant = TypeVar("Meant")
 
@@ -107,7 +107,7 @@ class ReplayScreen(Screen[None]):
     def on_mount(self) -> None:
         """Begin at the last event."""
         self._traveller.ready = lambda: self._take(self._traveller.take())
-        self._traveller.lost = self._banner.trouble
+        self._traveller.lost = self._lose
         self._outlet.open(lambda run: self.post_message(self.Handed(run)))
         self._traveller.start()
         self.set_interval(1.0, self._tick)
@@ -142,6 +142,11 @@ class ReplayScreen(Screen[None]):
 
     def refuse(self) -> None:
         """Say that this is the past, and how to get back."""
+        from taskdeck_tui.screens.page import Page
+
+        page = self.app.screen
+        if isinstance(page, Page):
+            page.tell(_READ_ONLY, refused=True)
         self._happened.notice(_READ_ONLY, Tone.REFUSED)
 
     def on_board_uncovered(self, message: Board.Uncovered) -> None:
@@ -293,7 +298,7 @@ class ReplayScreen(Screen[None]):
             task, events, at = found
             page = Details(task_id, task, events, at or self._now(), read_only=True, limit=EVENTS_SHOWN)
             self.app.push_screen(page)
-            page.call_after_refresh(partial(page.trouble, f"the past: as of {at or 'the beginning'}"))
+            page.remark(f"the past: as of {moment(at)}" if at is not None else "the past: the time is unknown")
 
         self._traveller.ask(read, show)
 
@@ -411,6 +416,10 @@ class ReplayScreen(Screen[None]):
         self._strip.tell(frame)
         self._tick()
         self._hints.refresh_hints()
+
+    def _lose(self, why: str) -> None:
+        self._banner.lose(is_lost=bool(why))
+        self._happened.trouble(why)
 
     def _tick(self) -> None:
         if self._frame is not None:

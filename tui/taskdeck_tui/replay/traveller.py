@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from taskdeck_store.clock import Clock
 from taskdeck_store.contract import Store, StoreError
-from taskdeck_store.past import Past
+from taskdeck_store.past import Outdated, Past
 from taskdeck_store.values import Event
 from taskdeck_tui.model.density import Density, density
 from taskdeck_tui.model.frame import Frame, joined, look_back
@@ -27,7 +27,11 @@ T = TypeVar("T")
 _FRAME = 1 / 30
 """Seconds between two frames of a play."""
 _SAID = 0.15
-"""Seconds between two words on how far the log has been read."""
+"""Seconds between two words on how far the log has been read, or searched."""
+_LOOK = 1.0
+"""Seconds after which the log is looked at though nobody said that it grew: its file may be away, or back."""
+_ANEW = 2
+"""How often in a row a log that changes under the eyes is read anew at once."""
 _SEARCHED = 2_000
 """Events that are searched before the next key is looked for."""
 _RETRY = 0.5
@@ -65,7 +69,13 @@ class Traveller:
         self._loop: tuple[int, int] | None = None
         self._search: tuple[Seek, int, int] | None = None
         self._past: Past | None = None
+        self._origin: Event | None = None
         self._tip: Event | None = None
+        self._place = 0
+        self._is_gone = False
+        self._begun_anew = 0
+        self._shown: Frame | None = None
+        self._said = 0.0
         self._opened_at: int | None = None
         self._density: tuple[int, int, Density] | None = None
         self._notice = ""
@@ -220,6 +230,11 @@ class Traveller:
                     troubled = False
                     self._outlet.hand(lambda: self.lost(""))
                 self._rest()
+            except Outdated as error:
+                if self._begun_anew >= _ANEW:
+                    troubled = True
+                    self._lose(error.message)
+                self._begin_anew()
             except StoreError as error:
                 troubled = True
                 self._lose(error.message)
@@ -238,10 +253,11 @@ class Traveller:
                 self._wake.wait(_RETRY)
 
     def _turn(self, past: Past) -> None:
-        """Do what is to be done next."""
+        """Do what is to be done next. Raises Outdated where the log turns out to be another one."""
         if self._growing:
             self._growing = False
-            if self._is_replaced(past):
+            if past.end and _unsealed(past.event(past.end)) != self._tip:
+                self._begin_anew()
                 return
             self._read_log(past)
         while self._jobs:
@@ -256,17 +272,18 @@ class Traveller:
         """Wait until there is something to do."""
         with self._wake:
             if not (self._jobs or self._growing or self._stop or self._search):
-                self._wake.wait(_FRAME if self._play else None)
+                told = self._wake.wait(_FRAME if self._play else _LOOK)
+                self._growing |= not (told or self._play)
 
-    def _is_replaced(self, past: Past) -> bool:
-        """Tell whether the store is another one by now; then its past is begun anew."""
-        if _unsealed(past.event(past.end)) == self._tip:
-            return False
-        self._past = self._opened_at = self._density = self._tip = self._play = self._search = self._loop = None
+    def _begin_anew(self) -> None:
+        """Read the log from its beginning."""
+        if self._past is not None and self._past.end:
+            self._place = self._past.timeline.seqs[self._past.position]
+        self._past = self._opened_at = self._density = self._tip = self._shown = None
+        self._play = self._search = self._loop = None
         self._growing = self._follows = True
+        self._begun_anew += 1
         self._log += 1
-        self._notice = "the store was replaced by another one: this is its past"
-        return True
 
     def _read_log(self, past: Past) -> None:
         """Take in all that is in the log by now; the first time keys wait for it, and a word is said meanwhile."""
@@ -277,10 +294,29 @@ class Traveller:
                 said = monotonic()
                 self._hand(Frame(position=past.end, end=max(total, past.end), whole=False))
         if self._opened_at is None:
-            self._opened_at = past.end
-            past.go(past.end)
+            self._arrive(past)
         self._tip = _unsealed(past.event(past.end))
-        self._stale |= past.end != before or before == 0
+        self._stale |= past.end != before or self._shown is None
+
+    def _arrive(self, past: Past) -> None:
+        """Stand at the end of a log, or where one stood in it before it was read anew."""
+        origin, place = _unsealed(past.event(1)), past.end
+        if self._log and origin is None:
+            # Who puts the log back adds no events to it: they are counted from then on.
+            if self._origin is not None and not self._is_gone:
+                self._notice = "the log is gone: nothing is on record here"
+            self._is_gone = True
+            return
+        if self._log and origin == self._origin:
+            self._notice = "the log is back" if self._is_gone else "the log was changed: it was read anew"
+            place = past.timeline.position_of(self._place)
+        elif self._log:
+            self._notice = "the store was replaced by another one: this is its past"
+        if past.damage is not None:
+            self._notice = past.damage.partition("; ")[2] or past.damage
+        self._opened_at, self._origin, self._is_gone = past.end, origin, False
+        self._follows = True
+        past.go(place)
 
     def _play_on(self, past: Past) -> None:
         play, loop = self._play, self._loop
@@ -294,21 +330,26 @@ class Traveller:
         if self._stops is not None:
             # Each event on the way is looked at, and the next key must not wait for too many.
             due = min(due, past.position + _SEARCHED)
-        hit = self._first_stop(past, due)
-        if hit is not None and self._stops is not None:
+        reached, is_hit = self._way(past, due)
+        if is_hit and self._stops is not None:
             self._play, self._notice = None, f"stopped: {self._stops.text}"
-        elif due == stop and loop is None:
+        elif reached == stop and loop is None:
             self._play, self._notice = None, "this is the end of the log"
-        past.go(due if hit is None else hit)
+        past.go(reached)
         if past.position != before or self._play is None:
             self._stale = self._follows = True
 
-    def _first_stop(self, past: Past, due: int) -> int | None:
+    def _way(self, past: Past, due: int) -> tuple[int, bool]:
+        """How far a play comes on its way to a position, and whether it is to stop there."""
         stops = self._stops
         if stops is None:
-            return None
-        passed = past.passed(past.position, due, stops.skip(past.timeline))
-        return next((at for at, event, before, after in passed if stops.meets(event, before, after)), None)
+            return due, False
+        for at, event, before, after in past.passed(past.position, due, stops.skip(past.timeline)):
+            if stops.meets(event, before, after):
+                return at, True
+            if self._is_wanted():
+                return at, False
+        return due, False
 
     def _search_on(self, past: Past) -> None:
         if self._search is None:
@@ -320,10 +361,16 @@ class Traveller:
                 past.go(position)
                 self._search, self._stale, self._follows = None, True, True
                 return
+            if self._is_wanted():
+                self._search = (seek, direction, position)
+                return
         self._search = (seek, direction, stop)
         if stop in (0, past.end):
             self._search, self._stale = None, True
             self._notice = f"nothing {'after' if direction > 0 else 'before'} this meets {seek.text}"
+        elif self._shown is not None and monotonic() - self._said > _SAID:
+            self._said = monotonic()
+            self._hand(replace(self._shown, look=None, searching=stop, notice="", answered=self._granted))
 
     def _show(self, past: Past) -> None:
         """Hand a frame of the position to the screen."""
@@ -333,31 +380,36 @@ class Traveller:
         if self._density is None or self._density[:2] != (past.end, self._width):
             self._density = (past.end, self._width, density(timeline, self._width))
         look = look_back(past, self._wanted, self._now(), follow)
-        self._hand(
-            Frame(
-                position=past.position,
-                end=past.end,
-                event=event,
-                at=past.now,
-                look=look,
-                doubts=past.doubts(),
-                unrecorded=timeline.unrecorded(past.position),
-                arrived=past.end - (self._opened_at or 0),
-                pace=self._play.pace if self._play is not None else None,
-                searching=self._search is not None,
-                loop=self._loop,
-                density=self._density[2],
-                notice=self._notice,
-                log=self._log,
-                answered=self._granted,
-            )
+        self._shown = Frame(
+            position=past.position,
+            end=past.end,
+            event=event,
+            at=past.now,
+            look=look,
+            doubts=past.doubts(),
+            unrecorded=timeline.unrecorded(past.position),
+            arrived=past.end - (self._opened_at or 0),
+            pace=self._play.pace if self._play is not None else None,
+            searching=self._search[2] if self._search is not None else None,
+            damage=past.damage,
+            loop=self._loop,
+            density=self._density[2],
+            notice=self._notice,
+            log=self._log,
+            answered=self._granted,
         )
+        self._hand(self._shown)
         self._notice = ""
         self._follows = False
+        self._begun_anew = 0
         # What is read next, unless the screen wants something else, is what it has now: a jump is made once.
         places = zip(look.windows, self._wanted.places, strict=True)
         there = tuple(replace(place, start=window.first) for window, place in places)
         self._wanted = replace(self._wanted, jump=None, places=there)
+
+    def _is_wanted(self) -> bool:
+        """Tell whether something is to be done that should not wait."""
+        return self._stop or bool(self._jobs)
 
     def _hand(self, frame: Frame) -> None:
         with self._wake:

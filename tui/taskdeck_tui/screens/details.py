@@ -17,7 +17,7 @@ from textual.widgets import Static
 from taskdeck_store.machine import STEP, actions_from
 from taskdeck_store.values import Event, Task, Time
 from taskdeck_tui.glyphs import GLYPHS, WORDS
-from taskdeck_tui.keys import bindings
+from taskdeck_tui.keys import bindings, refusals
 from taskdeck_tui.safe import safe
 from taskdeck_tui.screens.fields import Fields
 from taskdeck_tui.screens.history import Timeline, ink
@@ -30,8 +30,15 @@ from taskdeck_tui.telling import ago
 class Details(Page[None]):
     """A page on one task. `update_task` gives it the task as it is now; it asks for actions by message."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("task", "details")]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("task", "details"), *refusals("refuse")]
     CSS_PATH: ClassVar[CSSPathType | None] = [SHEET, Path(__file__).with_name("details.tcss")]
+
+    class ActionRefused(Message):
+        """A key of the board was pressed that does nothing to this task; `name` is that of an action, or step."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
 
     class ActionWanted(Message):
         """A key of the board was pressed for this task; `name` is that of an action, or step."""
@@ -159,6 +166,10 @@ class Details(Page[None]):
     def action_step(self) -> None:
         """Ask for the next forward action of the task."""
         self.post_message(self.ActionWanted("step", self._task_id))
+
+    def action_refuse(self, name: str) -> None:
+        """Have it said why the action does nothing here."""
+        self.post_message(self.ActionRefused(name))
 
     def action_copy(self) -> None:
         """Ask for the task's id to be copied."""

@@ -18,7 +18,7 @@ from textual.widgets import Static
 
 from taskdeck_store.values import Time
 from taskdeck_tui.hints import HintLine
-from taskdeck_tui.keys import bindings
+from taskdeck_tui.keys import bindings, refusals
 from taskdeck_tui.safe import safe
 
 Result = TypeVar("Result")
@@ -39,7 +39,7 @@ _HEIGHTS = [(0, "-low"), (20, "-high")]
 class Page(ModalScreen[Result]):
     """A sheet over the board. Subclasses give its `body`, and its keys and styles beside those of all pages."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("page")]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("page"), *refusals()]
     CSS_PATH: ClassVar[CSSPathType | None] = [SHEET]
     HORIZONTAL_BREAKPOINTS = _WIDTHS
     VERTICAL_BREAKPOINTS = _HEIGHTS
@@ -76,6 +76,11 @@ class Page(ModalScreen[Result]):
     def trouble(self, text: str) -> None:
         """Say above the hints what is wrong, until it is over (then: nothing)."""
         self._trouble = Content.styled(f"✗ {safe(text)}", "bold $state-failed") if text else None
+        self._draw_told()
+
+    def remark(self, text: str) -> None:
+        """Say above the hints what one should know of all that is shown."""
+        self._trouble = Content.styled(f"◀ {safe(text)}", "bold $past")
         self._draw_told()
 
     def tick(self, now: Time) -> None:
