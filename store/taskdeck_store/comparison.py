@@ -24,6 +24,10 @@ class Flow(Struct, frozen=True):
     tasks: tuple[str, ...]
 
 
+_SHORTEST = 1.0
+"""Seconds; of less time no rate is told."""
+
+
 class Comparison(Struct, frozen=True, kw_only=True):
     """What lies between two positions, the earlier one first.
 
@@ -47,8 +51,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
     actions: Mapping[str, int]
 
     def hourly(self, count: int) -> float | None:
-        """Return a count as a rate an hour; None where the time between is not known, or none."""
-        return count * 3_600 / self.seconds if self.seconds else None
+        """Return a count as a rate an hour; None where the time between is not known, or too short for one."""
+        return count * 3_600 / self.seconds if self.seconds is not None and self.seconds >= _SHORTEST else None
 
 
 def compare(timeline: Timeline, one: int, other: int) -> Comparison:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from taskdeck_store import clock, replay
+from msgspec.structs import replace
+
+from taskdeck_store import clock
 from taskdeck_store.cards import card_of
 from taskdeck_store.contract import Fault, Key, Order, Store, StoreError, Tally, Window
 from taskdeck_store.moment import Moment
@@ -12,10 +14,13 @@ from taskdeck_store.paging import every_event
 from taskdeck_store.passing import Passed, Passing
 from taskdeck_store.query.match import matches
 from taskdeck_store.query.terms import EVERYTHING, Query
+from taskdeck_store.replay import after, fold
 from taskdeck_store.timeline import Doubt, Timeline
 from taskdeck_store.values import Card, Event, State, Task, Time
 
 _PIECE = 2_000
+UNTOLD = "(the log does not tell its title)"
+"""What stands for the title of a task whose beginning is not on record."""
 _EARLIEST = clock.from_microseconds(0)
 _CARDS = 5_000
 """How many cards are kept, so that a step makes only those anew that it changed."""
@@ -128,7 +133,11 @@ class Past:
     def get(self, task_id: str) -> Task | None:
         """Return a task as its events up to here say that it was; None where it was not there."""
         seq = self.timeline.seqs[self.position]
-        return replay.fold(self._store.events(task_id, until=seq)) if seq else None
+        return fold(self._store.events(task_id, until=seq)) if seq else None
+
+    def is_headless(self, task_id: str) -> bool:
+        """Tell whether the first event on record of a task is not its beginning."""
+        return self.timeline.numbers.get(task_id) in self.timeline.headless()
 
     def headless(self) -> Sequence[str]:
         """Return the ids of the tasks that are there, of which the first event on record is not the beginning."""
@@ -152,7 +161,7 @@ class Past:
         tasks: dict[str, Task] = {}
         with self._store.reading():
             for event in every_event(self._store, until=self.timeline.seqs[self.position]):
-                task = replay.after(tasks.get(event.task_id), event)
+                task = after(tasks.get(event.task_id), event)
                 if task is None:
                     tasks.pop(event.task_id, None)
                 else:
@@ -166,8 +175,11 @@ class Past:
             if len(self._cards) >= _CARDS:
                 self._cards.clear()
             seq = self.timeline.seqs[key[1]]
-            folded = replay.fold(self._store.events(self.timeline.ids[task], until=seq))
+            folded = fold(self._store.events(self.timeline.ids[task], until=seq))
             if folded is None:
                 raise Outdated(self._store.address)
-            card = self._cards[key] = card_of(folded)
+            card = card_of(folded)
+            if not card.title and self.is_headless(card.id):
+                card = replace(card, title=UNTOLD)
+            self._cards[key] = card
         return card

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from taskdeck_store import Event, Order, State, Task
+from msgspec.structs import replace
+
+from taskdeck_store import Card, Event, Order, State, Task
 from taskdeck_store.cards import card_of
 from taskdeck_store.contract import Tally, key
-from taskdeck_store.past import Past
+from taskdeck_store.past import UNTOLD, Past
 from taskdeck_store.replay import after
 
 
@@ -21,6 +23,12 @@ def folded(events: Sequence[Event]) -> dict[str, Task]:
     return tasks
 
 
+def shown(past: Past, task: Task) -> Card:
+    """Return a task's card, which says so where the log does not tell the title."""
+    card = card_of(task)
+    return card if card.title or not past.is_headless(task.id) else replace(card, title=UNTOLD)
+
+
 def check(past: Past, events: Sequence[Event]) -> None:
     """Check all that a past tells of its position against a fold of that many events."""
     happened = events[: past.position]
@@ -32,7 +40,7 @@ def check(past: Past, events: Sequence[Event]) -> None:
         assert past.counts()[state] == Tally(len(column), min(known, default=None))
         for order in Order:
             cards = [
-                card_of(task)
+                shown(past, task)
                 for task in sorted(column, key=lambda task: key(task, order), reverse=order is Order.NEWEST)
             ]
             assert list(past.window(state, order).cards) == cards

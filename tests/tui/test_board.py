@@ -416,6 +416,17 @@ async def test_an_action_chosen_in_the_palette_is_done(store: Path) -> None:
         await stage.until(lambda: stage.state("review-1") is State.COMPLETED)
 
 
+async def test_each_kind_of_key_works_from_the_palette(store: Path) -> None:
+    async with staged(store) as stage:
+        commands = {command.title: command for command in stage.deck.get_system_commands(stage.screen)}
+        commands["Order"].callback()
+        await stage.until(lambda: "sorted by priority order" in stage.status)
+        commands["Review"].callback()
+        await stage.until(lambda: stage.board.view.focus == 2)
+        commands["Help"].callback()
+        await stage.until(lambda: len(stage.deck.screen_stack) == 2)
+
+
 async def test_r_reads_again_and_escape_never_quits(store: Path) -> None:
     async with staged(store) as stage:
         await stage.press("r", "escape", "escape", "escape")

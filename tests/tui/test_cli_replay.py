@@ -185,6 +185,7 @@ def test_what_is_not_on_record_is_said_and_not_made_up(tmp_path: Path) -> None:
     assert taskdeck_process("replay", path, "--at", "4").err == f"{missing}taskdeck: {headless}\n"
     assert taskdeck_process("replay", path, "b", "--at", "4").err == f"{missing}taskdeck: {headless}\n"
     assert taskdeck_process("replay", path, "--from", "2").err == missing
-    assert taskdeck_process("log", path, "--json").err == missing
+    in_doubt = '{"in_doubt":"events are missing in the log: 3"}\n'
+    assert taskdeck_process("log", path, "--json").err == in_doubt
     assert taskdeck_process("log", path, "--after", "3").err == ""
     assert taskdeck_process("log", path, "--after", "2").err == missing

@@ -213,6 +213,15 @@ async def test_one_can_go_to_a_time_that_is_typed(tmp_path: Path) -> None:
             await there.at(position)
 
 
+async def test_the_number_of_no_event_yet_is_refused(tmp_path: Path) -> None:
+    async with past(tmp_path / "tasks.db") as there:
+        await there.press("t", *"#9", "enter")
+        refusal = lambda: str(there.stage.deck.screen.query_one("#refusal").render())  # noqa: E731
+        await there.stage.until(lambda: "the log ends with #8" in refusal())
+        await there.press("backspace", "4", "enter")
+        await there.at(4)
+
+
 async def test_a_time_that_is_none_is_refused_and_can_be_called_off(tmp_path: Path) -> None:
     async with past(tmp_path / "tasks.db") as there:
         await there.press("t", *"teatime", "enter")
@@ -605,6 +614,21 @@ async def test_it_fits_small_terminals(tmp_path: Path) -> None:
         assert "esc now" in there.text("#hints")
 
 
+async def test_the_palette_of_the_past_has_what_one_can_do_there(tmp_path: Path) -> None:
+    async with past(tmp_path / "tasks.db") as there:
+        for key in (":", "ctrl+p"):
+            await there.press(key)
+            await there.stage.until(lambda: there.stage.deck.screen is not there.screen)
+            await there.press("escape")
+            await there.stage.until(lambda: there.stage.deck.screen is there.screen)
+        commands = {command.title: command for command in there.stage.deck.get_system_commands(there.screen)}
+        assert "Approve" not in commands
+        commands["Beginning"].callback()
+        await there.at(0)
+        commands["10 on"].callback()
+        await there.at(8)
+
+
 async def test_the_help_of_the_past_begins_with_its_keys(tmp_path: Path) -> None:
     async with past(tmp_path / "tasks.db") as there:
         await there.press("?")
@@ -681,3 +705,23 @@ async def test_the_event_is_followed_also_where_the_board_asks_for_more_in_the_s
         assert (frame.position, frame.look.wanted.serial, frame.look.wanted.jump) == (7, 7, Jump(4, 0))
     finally:
         traveller.close()
+
+
+async def test_a_task_whose_beginning_is_lost_says_so(tmp_path: Path) -> None:
+    path = worked(tmp_path / "tasks.db")
+    plain_sql(path, "DROP TRIGGER events_delete_refused")
+    plain_sql(path, "DELETE FROM events WHERE seq = 2")
+    async with staged(path) as stage:
+        await stage.press("t")
+        await stage.until(lambda: len(stage.deck.screen_stack) == 2)
+        there = Past(stage)
+        await there.at(7)
+        await there.press(",", ",", ",", "h", "2")
+        await there.at(4)
+        (card,) = there.board.view.columns[1].cards
+        assert (card.id, card.title) == ("t-2", "(the log does not tell its title)")
+        assert "its task came to where it was" in there.text("#happened")
+        await there.press("enter")
+        await there.stage.until(lambda: there.stage.deck.screen.query(".told"))
+        told = lambda: str(there.stage.deck.screen.query_one(".told", Static).render())  # noqa: E731
+        await there.stage.until(lambda: "its beginning is not on record" in told())

@@ -14,6 +14,7 @@ from rich.text import Text
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.css.query import NoMatches
+from textual.dom import DOMNode
 from textual.events import Event, Key, Paste
 from textual.screen import Screen
 
@@ -21,6 +22,7 @@ from taskdeck_store.clock import Clock
 from taskdeck_store.contract import Store
 from taskdeck_tui.ahead import Ahead
 from taskdeck_tui.board.screen import BoardScreen
+from taskdeck_tui.board.widget import Board
 from taskdeck_tui.config import Config, load_config
 from taskdeck_tui.crash import told
 from taskdeck_tui.feed import Reader
@@ -191,12 +193,15 @@ class Deck(App[int]):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Offer every action, column, theme and some filters by name."""
-        if screen is self._board:
+        past = self._board.past if screen is self._board.past else None
+        if screen is self._board or past is not None:
+            scopes = {"past"} if past is not None else {"board", "task"}
             for spec in KEYS:
-                if {"board", "task"} & set(spec.scopes) and spec.id not in ("commands", "back"):
+                if not scopes.isdisjoint(spec.scopes) and spec.id not in ("commands", "back"):
                     yield SystemCommand(
                         spec.description.capitalize(), spec.tooltip, lambda action=spec.action: self._run(action)
                     )
+        if screen is self._board:
             for query in FILTERS:
                 yield SystemCommand(
                     f"Filter {query}", "show only these tasks", lambda query=query: self._board.filter_by(query)
@@ -207,4 +212,12 @@ class Deck(App[int]):
             )
 
     def _run(self, action: str) -> None:
-        self.call_later(self._board.run_named, action)
+        board = (self._board.past or self._board).query_one(Board)
+        board.focus()
+        self.run_worker(self._run_as_key(board, action))
+
+    async def _run_as_key(self, board: Board, action: str) -> None:
+        """Run an action as its key would: by the first that has it and does it, from the board outwards."""
+        for node in board.ancestors_with_self:
+            if isinstance(node, DOMNode) and await self.run_action(action, node):
+                return

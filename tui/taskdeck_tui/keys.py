@@ -164,7 +164,9 @@ KEYS: tuple[KeySpec, ...] = (
     _key("filter", "Filter", "previous_offer", "up", "offer(-1)", "previous", "the suggestion before"),
     _key("filter", "Filter", "apply", "enter", "submit", "keep", "keep the filter, back to the board", shown=True),
     _key("filter", "Filter", "unfilter", "escape", "cancel", "cancel", "the filter as it was before", shown=True),
-    _key("board", "Taskdeck", "commands", ": ctrl+p", "app.command_palette", "commands", "find any command by name"),
+    _key(
+        "board past", "Taskdeck", "commands", ": ctrl+p", "app.command_palette", "commands", "find any command by name"
+    ),
     _key("board past", "Taskdeck", "theme", "T", "app.change_theme", "theme", "choose the colours"),
     _key("board", "Taskdeck", "back", "escape", "back", "back", "let go of range, selection, filter; never quits"),
     _key("page", "Taskdeck", "close", "escape q", "back", "back", "close the page", shown=True),

@@ -348,11 +348,6 @@ class BoardScreen(Screen[None]):
         shown = {card.id for column in self._view.columns for card in column.cards}
         return any(card.id not in shown for card in targets)
 
-    def run_named(self, action: str) -> None:
-        """Run an action as the palette names it, as if its key had been pressed on the board."""
-        self._board.focus()
-        self.run_worker(self._board.run_action(action))
-
     @property
     def _view(self) -> View:
         return self._board.view

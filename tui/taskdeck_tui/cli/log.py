@@ -65,7 +65,7 @@ def tell_gaps(gaps: Sequence[tuple[int, int]], output: Output) -> None:
     if gaps:
         runs = [f"{first:,}" if first == last else f"{first:,}–{last:,}" for first, last in gaps[:_GAPS]]
         more = ", …" if len(gaps) > _GAPS else ""
-        output.note(f"events are missing in the log: {', '.join(runs)}{more}")
+        output.in_doubt(f"events are missing in the log: {', '.join(runs)}{more}")
 
 
 def _noting_gaps(store: Store, events: Iterable[Event], after: int, gaps: list[tuple[int, int]]) -> Iterator[Event]:

@@ -88,6 +88,13 @@ class Output:
         elif sentences:
             self._warn("\n".join(f"taskdeck: mended: {safe(sentence)}" for sentence in sentences))
 
+    def in_doubt(self, sentence: str) -> None:
+        """Tell on stderr what is not known of that which is told: as a line for people, in an object for programs."""
+        if self.json:
+            self._warn(safe_json(jsontext.encode({"in_doubt": sentence}), ascii_only=True))
+        else:
+            self._warn(f"taskdeck: {safe(sentence)}")
+
     def note(self, sentence: str) -> None:
         """Tell something more on stderr; programs are not told."""
         if not self.json:

@@ -6,11 +6,11 @@ from argparse import Namespace
 from contextlib import closing, suppress
 
 from taskdeck_store import clock
-from taskdeck_store.contract import Fault, Store
+from taskdeck_store.contract import Fault
 from taskdeck_store.machine import Code, missing
 from taskdeck_store.moments import parse_moment
 from taskdeck_store.past import Past
-from taskdeck_store.salvage import open_readable
+from taskdeck_store.salvage import Readable, open_readable
 from taskdeck_tui.cli.columns import cut
 from taskdeck_tui.cli.exits import OF_REFUSAL, Exit, UsageError
 from taskdeck_tui.cli.log import tell_events, tell_gaps
@@ -87,14 +87,16 @@ def _tell_doubts(past: Past, task_id: str | None, output: Output) -> None:
     unrecorded = timeline.unrecorded(position) if task_id is None else 0
     if unrecorded:
         tasks_were = "1 task was" if unrecorded == 1 else f"{unrecorded:,} tasks were"
-        output.note(f"{tasks_were} there too, of which nothing is on record yet")
+        output.in_doubt(f"{tasks_were} there too, of which nothing is on record yet")
     headless = [task for task in past.headless() if task_id in (None, task)]
     if headless:
         shown = ", ".join(map(safe, headless[:_NAMED])) + (", …" if len(headless) > _NAMED else "")
-        output.note(f"of these tasks the beginning is not on record, nor what no later event tells: {shown}")
+        output.in_doubt(f"of these tasks the beginning is not on record, nor what no later event tells: {shown}")
 
 
-def _without_a_log(store: Store, output: Output) -> Exit:
+def _without_a_log(store: Readable, output: Output) -> Exit:
+    if store.damage is not None:
+        return told_damage(store, output)
     message = f"there is no past to go to: {store.address} has no audit log until something is done to it"
     output.error(Fault.MISSING, message)
     return Exit.STORE

@@ -16,7 +16,7 @@ from taskdeck_tui.model.view import View
 
 
 class Frame(Struct, frozen=True, kw_only=True):
-    """What was, after `position` of `end` events.
+    """What was, after `position` of `end` events, the last of which has the seq `last`.
 
     `event` has just happened, at `at`; `look` holds the columns, and jumps to the task of the event. While the log is
     still being read, `whole` is False, and no more is known than how far that has come. `unrecorded` counts the tasks
@@ -28,6 +28,7 @@ class Frame(Struct, frozen=True, kw_only=True):
 
     position: int
     end: int
+    last: int = 0
     look: Look | None = None
     event: Event | None = None
     at: Time | None = None

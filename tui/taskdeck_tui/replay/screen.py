@@ -50,6 +50,9 @@ _TIMES = "14:05 · yesterday 9am · -2h · 2026-01-31 09:05 · #1234 for an even
 _SEEKS = "task:t-1 · actor:ann · action:reject: such an event; state:failed tag:x …: when it becomes true"
 
 
+_HEADLESS = "; its beginning is not on record: what no event tells is as if it had never been set"
+
+
 class ReplayScreen(Screen[None]):
     """A board at a moment of the past, with what happened then and a timeline to go along."""
 
@@ -289,16 +292,17 @@ class ReplayScreen(Screen[None]):
             return
         task_id = held.id
 
-        def read(past: Past) -> tuple[Task | None, Sequence[Event], Time | None]:
-            return past.get(task_id), past.history(task_id, EVENTS_SHOWN), past.now
+        def read(past: Past) -> tuple[Task | None, Sequence[Event], Time | None, bool]:
+            return past.get(task_id), past.history(task_id, EVENTS_SHOWN), past.now, past.is_headless(task_id)
 
-        def show(found: tuple[Task | None, Sequence[Event], Time | None]) -> None:
+        def show(found: tuple[Task | None, Sequence[Event], Time | None, bool]) -> None:
             from taskdeck_tui.screens.details import Details
 
-            task, events, at = found
+            task, events, at, is_headless = found
             page = Details(task_id, task, events, at or self._now(), read_only=True, limit=EVENTS_SHOWN)
             self.app.push_screen(page)
-            page.remark(f"the past: as of {moment(at)}" if at is not None else "the past: the time is unknown")
+            when = f"as of {moment(at)}" if at is not None else "the time is unknown"
+            page.remark(f"the past: {when}{_HEADLESS if is_headless else ''}")
 
         self._traveller.ask(read, show)
 
@@ -376,8 +380,12 @@ class ReplayScreen(Screen[None]):
         self.app.push_screen(Ask(title, below, read=read, text=text), answered)
 
     def _way(self, text: str) -> Way:
-        if text.strip().startswith("#") and text.strip()[1:].isdecimal():
-            return travel.to_seq(int(text.strip()[1:]))
+        word = text.strip()
+        if word.startswith("#") and word[1:].isdecimal() and word.isascii():
+            seq = int(word[1:])
+            if self._frame is not None and seq > self._frame.last:
+                raise ValueError(f"the log ends with #{self._frame.last:,}")
+            return travel.to_seq(seq)
         return travel.to_time(to_microseconds(parse_moment(text, self._now())))
 
     def _sought(self, text: str) -> Seek:

@@ -383,6 +383,7 @@ class Traveller:
         self._shown = Frame(
             position=past.position,
             end=past.end,
+            last=timeline.seqs[past.end],
             event=event,
             at=past.now,
             look=look,
