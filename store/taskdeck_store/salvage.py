@@ -76,6 +76,7 @@ class Readable:
         self._patience = patience
         self._now = now
         self._folder: str | None = None
+        self._kind: Kind | None = None
         self._marks: _Marks = ()
         self._turn = 0
         self._mended: tuple[str, ...] = ()
@@ -86,7 +87,7 @@ class Readable:
     @property
     def kind(self) -> str:
         """The backend's name for people."""
-        return self._store.kind
+        return self._store.kind if self._kind is None else KINDS[self._kind]
 
     @property
     def read_only(self) -> bool:
@@ -106,7 +107,7 @@ class Readable:
     @property
     def manifest(self) -> Manifest | None:
         """What a bundle says of itself; None for every other store."""
-        return self._read(lambda store: store.manifest)
+        return self._read(lambda store: store.manifest) if self._kind is None else None
 
     def apply(self, commands: Sequence[Command], *, whole: bool = False) -> tuple[Outcome, ...]:
         """Commit commands; see the contract. A damaged store takes none."""
@@ -241,16 +242,13 @@ class Readable:
         """Open what can be read of the store; the error is raised where that is nothing."""
         self._marks = _marks(self._path)
         kind, remains = _remains(self._path, error)
-        found = salvaged(remains)
         folder = tempfile.mkdtemp(prefix="taskdeck-salvage-")
         try:
-            draft = Path(folder) / f"tasks.{'db' if kind == 'sqlite' else 'json'}"
-            _salvaging(kind).write(draft, remains, found)
-            store = open_store(str(draft), read_only=True, now=self._now)
+            store, found = _shown(self._path, kind, remains, Path(folder), self._now)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        self._folder = folder
+        self._folder, self._kind = folder, kind
         self.damage = one_line(f"{_what(error)}; {told(found)}; {way_back(self._path)}")
         self._watch = FolderWatch(self._path)
         return store
@@ -283,12 +281,13 @@ class Readable:
         before.close()
 
     def _reopened(self) -> Store:
-        folder, watch, damage = self._folder, self._watch, self.damage
-        self._folder = self._watch = self.damage = None
+        before = self._folder, self._watch, self.damage, self._kind
+        folder, watch, *_ = before
+        self._folder = self._watch = self.damage = self._kind = None
         try:
             store = self._opened()
         except StoreError:
-            self._folder, self._watch, self.damage = folder, watch, damage
+            self._folder, self._watch, self.damage, self._kind = before
             raise
         self._turn += 1
         if watch is not None:
@@ -333,6 +332,7 @@ def recover(address: str, target: str) -> Recovered:
             raise
         problem = error
     kind, remains = _remains(source, problem)
+    remains = _writable(remains)
     found = salvaged(remains)
     like = source.stat()
     with new_store(path, kind) as draft:
@@ -377,6 +377,53 @@ def _may_be_damaged(path: Path, error: StoreError, *, most: int | None = None) -
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
+
+
+def _shown(path: Path, kind: Kind, remains: Remains, folder: Path, now: clock.Clock) -> tuple[Store, Salvage]:
+    """Open what is left of a store, written into a folder, to look at."""
+    if _writable(remains) is not remains:
+        # A log cannot hold what stands behind a gap; a bundle can, unless a value is none for SQLite.
+        found = salvaged(remains)
+        with suppress(StoreError):
+            return _bundled(path, kind, found, folder / "tasks.bundle", now), found
+        remains = _writable(remains)
+    found = salvaged(remains)
+    draft = folder / f"tasks.{'db' if kind == 'sqlite' else 'json'}"
+    _salvaging(kind).write(draft, remains, found)
+    return open_store(str(draft), read_only=True, now=now), found
+
+
+def _bundled(path: Path, kind: Kind, found: Salvage, draft: Path, now: clock.Clock) -> Store:
+    from taskdeck_store.sqlite import bundling
+
+    seqs = [event.seq for event in found.events]
+    manifest = Manifest(
+        taskdeck="",
+        store=path.name,
+        kind=KINDS[kind],
+        origin=None,
+        made_at=now(),
+        made_by="",
+        query="",
+        tasks=len(found.tasks),
+        events=len(seqs),
+        left_out=0,
+        store_tasks=len(found.tasks),
+        store_events=len(seqs),
+        first_seq=seqs[0],
+        last_seq=seqs[-1],
+        head_seq=seqs[-1],
+        head=found.events[-1].hash,
+    )
+    bundling.write(draft, found.tasks, found.events, lambda: ((), manifest))
+    return open_store(str(draft), read_only=True, now=now)
+
+
+def _writable(remains: Remains) -> Remains:
+    """Return what of the remains a new store of their kind can hold: the same, if that is all."""
+    from taskdeck_store.jsonfile.salvaging import JsonRemains
+
+    return remains if not isinstance(remains, JsonRemains) or remains.is_in_order else remains.in_order()
 
 
 def _what(error: StoreError) -> str:

@@ -18,6 +18,7 @@ import apsw
 import pytest
 from backends import Backend, JsonFile, Sqlite
 from moving import done, put
+from msgspec.structs import replace
 
 from taskdeck_store import Action, Code, Event, Fault, State, Store, StoreError, Task, command, open_store
 from taskdeck_store.contract import Order
@@ -609,11 +610,14 @@ def test_a_damaged_log_costs_its_events_and_no_task(json_store: Path, line: int)
     damage = look_at(json_store)
     assert damage is not None
     assert f"line {line} is not the event" in damage
-    assert "events are lost" in damage
+    assert f"events are lost: {line}, the last event known is {len(events)}" in damage
     with closing(open_readable(str(json_store))) as store:
+        assert (store.kind, store.manifest, store.read_only) == ("JSON", None, True)
         assert {task.id for task in store.tasks()} == tasks.keys()
-        assert list(store.events()) == events[: len(store.events())]
-        assert len(store.events()) < line
+        for task in store.tasks():
+            if task.id != events[line - 1].task_id:
+                assert replace(task, version="") == replace(tasks[task.id], version="")
+        assert list(store.events()) == [event for event in events if event.seq != line]
     report = recover(str(json_store), str(recovered_at(json_store))).salvage
     assert not report.is_whole
     assert report.gaps[-1][1] == len(events)
@@ -622,6 +626,34 @@ def test_a_damaged_log_costs_its_events_and_no_task(json_store: Path, line: int)
         assert verify(store).is_sound
         found = {task.id: task for task in store.tasks()}
         assert all(found[name].title == task.title and found[name].state is task.state for name, task in tasks.items())
+
+
+@pytest.mark.parametrize("harm", ["doubled", "swapped", "out", "out and changed"])
+def test_what_stands_behind_a_damaged_line_of_a_log_is_still_told(json_store: Path, harm: str) -> None:
+    _, events = all_of(json_store)
+    log = log_path(json_store)
+    lines = log.read_bytes().splitlines(keepends=True)
+    missing: set[int] = set()
+    if harm == "doubled":
+        lines.insert(12, lines[11])
+    elif harm == "swapped":
+        lines[11:13] = lines[12], lines[11]
+    else:
+        missing = {12, 13, 14}
+        del lines[11:14]
+    if harm == "out and changed":
+        assert b'"actor":"' in lines[15]
+        lines[15] = lines[15].replace(b'"actor":"', b'"actor":"not-', 1)
+        missing.add(19)
+    log.write_bytes(b"".join(lines))
+    damage = look_at(json_store)
+    assert damage is not None
+    assert ("events are lost" in damage) == bool(missing)
+    with closing(open_readable(str(json_store))) as store:
+        assert list(store.events()) == [event for event in events if event.seq not in missing]
+    # A new log can hold only what follows on what stands ahead.
+    report = recover(str(json_store), str(recovered_at(json_store))).salvage
+    assert report.gaps[-1][0] <= 13
 
 
 def test_a_broken_file_and_a_damaged_log_give_what_is_told_before_the_damage(json_store: Path) -> None:

@@ -588,7 +588,7 @@ async def test_events_that_are_deleted_under_the_eyes_are_missed(tmp_path: Path)
         assert "events ahead of this one are missing" in there.text("#happened")
 
 
-async def test_a_damaged_log_is_said_to_be_so_where_it_ends(tmp_path: Path) -> None:
+async def test_a_damaged_log_is_said_to_be_so_and_where(tmp_path: Path) -> None:
     path = worked(tmp_path / "tasks.json")
     log = tmp_path / "tasks.audit.jsonl"
     lines = log.read_text().splitlines(keepends=True)
@@ -597,11 +597,13 @@ async def test_a_damaged_log_is_said_to_be_so_where_it_ends(tmp_path: Path) -> N
         await stage.press("t")
         await stage.until(lambda: len(stage.deck.screen_stack) == 2)
         there = Past(stage)
-        await there.at(5)
+        await there.at(7)
         assert "✗ damaged" in there.text("#banner")
-        await there.says("events are lost")
+        await there.says("events are lost: 6")
         await there.press(",")
-        await there.at(4)
+        await there.at(6)
+        assert "#7 t-2" in there.text("#happened")
+        assert "events ahead of this one are missing" in there.text("#happened")
         assert "✗ damaged" in there.text("#banner")
 
 

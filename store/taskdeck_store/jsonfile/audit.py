@@ -20,7 +20,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from taskdeck_store import jsontext
+from taskdeck_store import jsontext, machine
 from taskdeck_store.audit import BEGINNING, sealed
 from taskdeck_store.contract import Trace
 from taskdeck_store.jsonfile.fields import are_held
@@ -53,6 +53,10 @@ for _name in ("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"):
 _PIECE = 1_000
 _LINE = msgspec.json.Decoder(Line)
 _ENCODER = msgspec.json.Encoder()
+
+
+class _Numbered(Struct):
+    seq: int
 
 
 class DamagedLog(Exception):
@@ -373,6 +377,15 @@ def _decoded(texts: list[bytes], numbers: Sequence[int]) -> list[Line]:
             break
         lines.append(line)
     return lines
+
+
+def alone(text: bytes) -> Line | None:
+    """Return what a line of a log says by itself, wherever it stands; None where it says no event."""
+    try:
+        seq = msgspec.json.decode(text, type=_Numbered).seq
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return next(iter(_decoded([text], [seq])), None) if 0 < seq < machine.WHOLE_LIMIT else None
 
 
 def _is_torn(texts: list[bytes]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -12,8 +12,9 @@ import msgspec
 from msgspec.structs import replace
 
 from taskdeck_store import clock, jsontext, placing
+from taskdeck_store.audit import BEGINNING, sealed
 from taskdeck_store.contract import StoreError
-from taskdeck_store.jsonfile.audit import AuditLog, Batch, DamagedLog, Line, event_of, log_path
+from taskdeck_store.jsonfile.audit import AuditLog, Batch, DamagedLog, Line, alone, event_of, log_path
 from taskdeck_store.jsonfile.document import file_digest, record_of
 from taskdeck_store.jsonfile.store import JsonStore
 from taskdeck_store.machine import plain
@@ -25,11 +26,27 @@ _UNKNOWN = ""
 """The digest of a file as a commit left it that is not the one that is there."""
 
 
+_ALONE = Batch(1, _UNKNOWN, _UNKNOWN)
+"""What a line says that is a commit by itself."""
+
+
 class JsonRemains(Remains, frozen=True, kw_only=True):
-    """What could be read of a task file and its log: also the `raw` file, None when it cannot be, and the `lines`."""
+    """What could be read of a task file and its log: also the `raw` file, None when it cannot be, and the `lines` that
+    stand ahead of the first damaged one, of `count`.
+    """
 
     raw: bytes | None
     lines: tuple[Line, ...]
+    count: int
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether no event stands behind the damage."""
+        return len(self.events) == len(self.lines)
+
+    def in_order(self) -> JsonRemains:
+        """Return what is left without the events behind the damage: in a log, nothing can follow a gap."""
+        return _remains(self.raw, self.tasks, self.lines, (), self.count)
 
 
 def files(path: Path) -> tuple[Path, ...]:
@@ -38,26 +55,35 @@ def files(path: Path) -> tuple[Path, ...]:
 
 
 def read(path: Path) -> JsonRemains | None:
-    """Return what can be read of the store at a path; None without a file or a log to go by. Raises OSError.
-
-    Of a damaged log it is what stands before the damage: nothing can follow a line that is not there.
-    """
+    """Return what can be read of the store at a path; None without a file or a log to go by. Raises OSError."""
     path = Path(os.path.realpath(path))
     raw: bytes | None = path.read_bytes()
     with tempfile.TemporaryDirectory(prefix="taskdeck-") as folder:
-        lines, count = _lines(log_path(path), Path(folder) / "log")
-        tasks = _stored(raw or b"", lines, Path(folder) / "tasks.json")
+        texts = _texts(log_path(path))
+        lines, count = _lines(texts, Path(folder) / "log")
+        behind = _behind(texts, lines) if count else ()
+        # What a task file has no place for is only in its log: also in what stands behind the damage.
+        closed = [replace(line, seq=seq, batch=_ALONE) for seq, line in enumerate(behind, start=len(lines) + 1)]
+        tasks = _stored(raw or b"", [*lines, *closed], Path(folder) / "tasks.json")
     if tasks is None:
         raw = None
-        if not lines:
+        if not lines and not behind:
             return None
+    return _remains(raw, tasks or {}, lines, behind, count)
+
+
+def _remains(
+    raw: bytes | None, tasks: Mapping[str, Task], lines: tuple[Line, ...], behind: Sequence[Line], count: int
+) -> JsonRemains:
+    every = (*lines, *behind)
     return JsonRemains(
-        tasks=tasks or {},
-        events=tuple(map(event_of, lines)),
-        operations={line.seq: line.operation for line in lines if isinstance(line.operation, str)},
-        last=max(count, len(lines)),
+        tasks=tasks,
+        events=tuple(map(event_of, every)),
+        operations={line.seq: line.operation for line in every if isinstance(line.operation, str)},
+        last=behind[-1].seq if behind else max(count, len(lines)),
         raw=raw,
         lines=lines,
+        count=count,
     )
 
 
@@ -67,6 +93,7 @@ def write(draft: Path, remains: Remains, salvage: Salvage) -> None:
     Raises OSError.
     """
     assert isinstance(remains, JsonRemains)
+    assert remains.is_in_order
     raw, lines, left = remains.raw, list(remains.lines), _UNKNOWN
     if raw is None:
         texts = {task.id: _text(task) for task in salvage.tasks}
@@ -79,12 +106,30 @@ def write(draft: Path, remains: Remains, salvage: Salvage) -> None:
     _write_pair(draft, raw, lines, left=left)
 
 
-def _lines(log: Path, draft: Path) -> tuple[tuple[Line, ...], int]:
-    """Return the lines of the commits ahead of the first damaged line, and how many lines there were."""
+def _texts(log: Path) -> list[bytes]:
     try:
-        texts = log.read_bytes().split(b"\n")[:-1]
+        return log.read_bytes().split(b"\n")[:-1]
     except FileNotFoundError:
-        return (), 0
+        return []
+
+
+def _behind(texts: Sequence[bytes], lines: Sequence[Line]) -> tuple[Line, ...]:
+    """Return the lines of a damaged log behind those that are in order: by number, but for what a hash belies."""
+    found: dict[int, Line] = {}
+    for line in map(alone, texts[len(lines) :]):
+        if line is not None and line.seq > len(lines):
+            found.setdefault(line.seq, line)
+    last = lines[-1] if lines else None
+    for seq in sorted(found):
+        line, before = found[seq], found.get(seq - 1, last if last is not None and last.seq == seq - 1 else None)
+        begun = BEGINNING if seq == 1 else before.hash if before is not None else None
+        if begun is not None and line.hash is not None and sealed(begun, event_of(line)) != line.hash:
+            del found[seq]
+    return tuple(found[seq] for seq in sorted(found))
+
+
+def _lines(texts: list[bytes], draft: Path) -> tuple[tuple[Line, ...], int]:
+    """Return the lines of the commits ahead of the first damaged line, and how many lines there were: 0, if none is."""
     count = 0
     while True:
         draft.write_bytes(b"".join(text + b"\n" for text in texts))
