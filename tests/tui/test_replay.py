@@ -605,6 +605,9 @@ async def test_a_damaged_log_is_said_to_be_so_and_where(tmp_path: Path) -> None:
         assert "#7 t-2" in there.text("#happened")
         assert "events ahead of this one are missing" in there.text("#happened")
         assert "✗ damaged" in there.text("#banner")
+        await stage.pilot.resize_terminal(40, 12)
+        await stage.until(lambda: there.text("#happened").startswith("? #7 t-2"))
+        assert "✗" in there.text("#banner")
 
 
 async def test_it_fits_small_terminals(tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ from rich.cells import cell_len
 from textual.content import Content
 from textual.widget import Widget
 
+from taskdeck_store.clock import to_seconds
 from taskdeck_store.values import Time
 from taskdeck_tui.model.frame import Frame
 from taskdeck_tui.safe import safe
+from taskdeck_tui.span import span
 from taskdeck_tui.telling import ago, moment
 
 _GAP = "   "
@@ -66,7 +68,7 @@ def banner(store: str, frame: Frame | None, now: Time, width: int, *, is_lost: b
     )
     loop = f"↻ {frame.loop[0]:,}–{frame.loop[1]:,}" if frame.loop is not None else ""
     new = f"+{frame.arrived:,} since" if frame.arrived else ""
-    since = ago(frame.at, now) if frame.at is not None else ""
+    since = _since(frame.at, now) if frame.at is not None else ""
     wrong = _LOST if is_lost else "✗ damaged" if frame.damage is not None else ""
     full = ["◀ THE PAST", safe(store), at, since, where, wrong, new, loop, pace]
     for parts in (
@@ -80,3 +82,9 @@ def banner(store: str, frame: Frame | None, now: Time, width: int, *, is_lost: b
         if cell_len(text) <= width:
             return text
     return f"◀ PAST {short} {frame.position:,}"[:width]
+
+
+def _since(at: Time, now: Time) -> str:
+    """Return how long ago a moment was; of one that the clock has not come to, how far ahead it is."""
+    ahead = to_seconds(at) - to_seconds(now)
+    return f"{span(ahead)} ahead of the clock" if ahead >= 1 else ago(at, now)

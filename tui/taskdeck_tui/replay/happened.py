@@ -66,11 +66,17 @@ class Happened(Widget):
         width, frame = self.content_size.width, self._frame
         lines: list[Content] = []
         if frame is not None and frame.whole:
-            lines = [event_told(frame.event), _more(frame)]
+            doubted = Content.styled("? ", "bold $state-review") if frame.doubts and self._is_low else Content()
+            lines = [doubted + event_told(frame.event), _more(frame)]
         said = self._said()
         if said is not None:
             lines = [*lines[: self.content_size.height - 1], said]
         return Content("\n").join(line.truncate(width, ellipsis=True) for line in lines[: self.content_size.height])
+
+    @property
+    def _is_low(self) -> bool:
+        """Whether there is no row to say what is not known of the event: then a mark says that something is not."""
+        return self.content_size.height < 2
 
     def _said(self) -> Content | None:
         if self._trouble:

@@ -144,7 +144,8 @@ class Details(Page[None]):
             told = "is no longer in the store" if task else "is not in the store"
             last = "; below is what it last was" if task else ""
             return Content.assemble(("× ", "$state-failed"), safe(self._task_id), (f"  {told}{last}", "$state-failed"))
-        since = f" · for {ago(task.state_since, self._now).removesuffix(' ago')}" if task.state_since else ""
+        since = ago(task.state_since, self._now) if task.state_since else ""
+        since = f" · for {since.removesuffix(' ago')}" if since.endswith("ago") else f" · {since}" if since else ""
         return Content.assemble(
             (f"{GLYPHS[task.state]} {WORDS[task.state]}", f"bold {ink(task.state)}"),
             (f"  {safe(task.id)}", "bold $page-title"),
