@@ -299,7 +299,7 @@ def test_a_follower_of_a_damaged_log_says_so(tmp_path: Path) -> None:
         errors = follower.process.stderr
         assert errors is not None
         assert "still following" in errors.readline().decode()
-        until(lambda: len(follower.lines) == 1)
+        until(lambda: len(follower.lines) == 2)
         follower.end()
 
 

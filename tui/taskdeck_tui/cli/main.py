@@ -14,7 +14,7 @@ from taskdeck_tui import __version__
 from taskdeck_tui.cli import parser
 from taskdeck_tui.cli.exits import Exit, OutputError, UsageError
 from taskdeck_tui.cli.output import Output
-from taskdeck_tui.cli.terminated import Terminated, terminations
+from taskdeck_tui.cli.terminated import terminations
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,18 +22,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     output = Output(json="--json" in words)
     try:
-        with terminations():
-            code = _done(words, output)
-            output.flush()
-    except Terminated as terminated:
-        with suppress(OutputError):
-            output.flush()
-        terminated.die()
-        return Exit.INTERRUPTED
-    except KeyboardInterrupt:
-        with suppress(OutputError):
-            output.flush()
-        return Exit.INTERRUPTED
+        with terminations() as came:
+            try:
+                code = _done(words, output)
+                output.flush()
+            except KeyboardInterrupt:
+                with suppress(OutputError):
+                    output.flush()
+                came.die()
+                return Exit.INTERRUPTED
     except OutputError as error:
         output.error("output", str(error))
         return Exit.STORE

@@ -12,36 +12,42 @@ from types import FrameType
 _NAMES = ("SIGTERM", "SIGHUP")
 
 
-class Terminated(BaseException):
+class Terminated(KeyboardInterrupt):
     """A signal that ends the command has come."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
+
+class Terminations:
+    """The signals that came: what waits for a file to change tells any of them as an interrupt of its own."""
+
+    def __init__(self) -> None:
+        self._came: int | None = None
+
+    def take(self, number: int, _: FrameType | None) -> None:
+        """Note a signal, and end what runs. Raises Terminated."""
+        self._came = number
+        raise Terminated
 
     def die(self) -> None:
-        """End this process as the signal would have, so that who sent it sees that."""
-        signal.signal(self.number, signal.SIG_DFL)
-        os.kill(os.getpid(), self.number)
+        """End this process as the signal that came would have, so that who sent it sees that; if one came."""
+        if self._came is not None:
+            signal.signal(self._came, signal.SIG_DFL)
+            os.kill(os.getpid(), self._came)
 
 
 @contextmanager
-def terminations() -> Iterator[None]:
+def terminations() -> Iterator[Terminations]:
     """Raise Terminated in the body where one of the signals comes that end a program, unless it is ignored."""
+    came = Terminations()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield came
         return
     numbers = [number for name in _NAMES if (number := getattr(signal, name, None)) is not None]
     taken = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
     for number in taken:
-        signal.signal(number, _terminate)
+        signal.signal(number, came.take)
     try:
-        yield
+        yield came
     finally:
         for number in taken:
-            if signal.getsignal(number) is _terminate:
+            if signal.getsignal(number) == came.take:
                 signal.signal(number, signal.SIG_DFL)
-
-
-def _terminate(number: int, _: FrameType | None) -> None:
-    raise Terminated(number)
