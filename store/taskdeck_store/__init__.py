@@ -6,14 +6,17 @@
 """
 
 from taskdeck_store.address import create_store, open_store
-from taskdeck_store.contract import Fault, Order, Outcome, Store, StoreError
+from taskdeck_store.claiming import claim_of
+from taskdeck_store.contract import Claiming, Fault, Order, Outcome, Store, StoreError
 from taskdeck_store.machine import TABLE, Code, Command, Refusal, command
-from taskdeck_store.values import Action, Card, Event, State, Task
+from taskdeck_store.values import Action, Card, Claim, Event, State, Task
 
 __all__ = [
     "TABLE",
     "Action",
     "Card",
+    "Claim",
+    "Claiming",
     "Code",
     "Command",
     "Event",
@@ -25,6 +28,7 @@ __all__ = [
     "Store",
     "StoreError",
     "Task",
+    "claim_of",
     "command",
     "create_store",
     "open_store",

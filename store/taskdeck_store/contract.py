@@ -55,6 +55,19 @@ class Outcome(Struct, frozen=True, kw_only=True):
     repeated: bool = False
 
 
+class Claiming(Struct, frozen=True, kw_only=True):
+    """What is to be started: up to `limit` pending tasks that match a query, those that are to run first.
+
+    Each gets `owner`, and a lease of so many `seconds`. `actor` is who says so.
+    """
+
+    owner: str
+    actor: str
+    seconds: float
+    query: Query = EVERYTHING
+    limit: int = 1
+
+
 class Order(StrEnum):
     """How the cards of a column are sorted; ties by id, in the same direction."""
 
@@ -217,6 +230,13 @@ class Store(Protocol):
         """Commit all the commands that are legal in one atomic, durable commit; an outcome for each, in order.
 
         With `whole`, one refusal refuses all. When this returns, what was applied survives kill -9 and power loss.
+        """
+
+    def claim(self, claiming: Claiming, *, after: Sequence[Command] = ()) -> tuple[Outcome, ...]:
+        """Carry out commands and then start pending tasks, all in one commit; return the outcomes in this order.
+
+        Of two that claim at the same time, each gets other tasks. A task that one of the commands is for is not
+        started. `Claim` says how a later command holds on to what was claimed.
         """
 
     def reading(self, *, latest: bool = True) -> AbstractContextManager[None]:

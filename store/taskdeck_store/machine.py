@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from taskdeck_store import clock
 from taskdeck_store.jsontext import NESTING, depth
-from taskdeck_store.values import Action, Json, State, Task, Time
+from taskdeck_store.values import Action, Claim, Json, State, Task, Time
 
 
 class Rule(Struct, frozen=True, kw_only=True):
@@ -142,8 +142,9 @@ class Command(Struct, frozen=True, kw_only=True):
     """The intent to move or change one task.
 
     `expect` is the version its sender saw; None asks for no comparison. `overdue_at` asks that the task's lease has
-    run out by that moment, for a heartbeat renews a lease and leaves the version as it is. `operation` is unique to
-    this intent, so that a repeat after a crash is told "already done". `group` joins the commands of one bulk action.
+    run out by that moment, for a heartbeat renews a lease and leaves the version as it is. `claim` is what its sender
+    holds the task by. `operation` is unique to this intent, so that a repeat after a crash is told "already done".
+    `group` joins the commands of one bulk action.
     """
 
     task_id: str
@@ -154,6 +155,7 @@ class Command(Struct, frozen=True, kw_only=True):
     fields: Mapping[str, Json] = {}
     expect: str | None = None
     overdue_at: Time | None = None
+    claim: Claim | None = None
     group: str | None = None
 
 
@@ -165,6 +167,7 @@ def command(
     note: str | None = None,
     expect: str | None = None,
     overdue_at: Time | None = None,
+    claim: Claim | None = None,
     group: str | None = None,
     operation: str | None = None,
     **fields: Json,
@@ -179,6 +182,7 @@ def command(
         fields=fields,
         expect=expect,
         overdue_at=overdue_at,
+        claim=claim,
         group=group,
     )
 
@@ -273,6 +277,18 @@ def changed_meanwhile(task: Task, last: str | None) -> Refusal:
     """Return the refusal of a command whose sender saw an older version; `last` says who did what to the task."""
     who = f"; {last}" if last else ""
     message = f"{task.id} changed meanwhile: it is {said(task.state)} now{who}; look at it, then decide anew"
+    return Refusal(code=Code.CONFLICT, message=message)
+
+
+def lost_claim(task: Task, claim: Claim, brought_by: str | None, last: str | None) -> Refusal | None:
+    """Return the refusal of a command whose sender holds the task no longer, or None.
+
+    `brought_by` is the version of the event that brought the task to its state, `last` says who did what to it last.
+    """
+    if task.owner == claim.owner and brought_by == claim.version:
+        return None
+    who = f"; {last}" if last else ""
+    message = f"{claim.owner} does not hold {task.id} any more: it is {said(task.state)} now{who}; nothing was changed"
     return Refusal(code=Code.CONFLICT, message=message)
 
 

@@ -16,6 +16,7 @@ from taskdeck_store.address import Kind, open_store, path_of
 from taskdeck_store.backup import KINDS, kind_there, new_store
 from taskdeck_store.contract import (
     Changes,
+    Claiming,
     Defect,
     Fault,
     Key,
@@ -115,9 +116,22 @@ class Readable:
             self._look_again()
         if self.damage is None:
             return self._store.apply(commands, whole=whole)
-        refusal = Refusal(
-            code=Code.READ_ONLY, message=f"{self.address} is damaged and can only be read; {way_back(self._path)}"
-        )
+        return self._refused(commands)
+
+    def claim(self, claiming: Claiming, *, after: Sequence[Command] = ()) -> tuple[Outcome, ...]:
+        """Commit commands and start pending tasks; see the contract. A damaged store takes none."""
+        if self._stack is None:
+            self._look_again()
+        if self.damage is None:
+            return self._store.claim(claiming, after=after)
+        raise StoreError(Fault.READ_ONLY, self._why_not)
+
+    @property
+    def _why_not(self) -> str:
+        return f"{self.address} is damaged and can only be read; {way_back(self._path)}"
+
+    def _refused(self, commands: Sequence[Command]) -> tuple[Outcome, ...]:
+        refusal = Refusal(code=Code.READ_ONLY, message=self._why_not)
         return tuple(Outcome(command=one, task=self._store.get(one.task_id), refusal=refusal) for one in commands)
 
     @contextmanager

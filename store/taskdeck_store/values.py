@@ -104,6 +104,17 @@ class Card(Struct, frozen=True, kw_only=True):
     preview: str
 
 
+class Claim(Struct, frozen=True, kw_only=True):
+    """Who has a task: its owner, and the version of the event that brought it to its state.
+
+    A command that carries it is refused once the task has left that state, also when it came back to it since; what
+    else is changed of the task does not matter.
+    """
+
+    owner: str
+    version: str
+
+
 CARD_TITLE = 400
 CARD_PREVIEW = 400
 

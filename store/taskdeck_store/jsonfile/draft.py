@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from msgspec import UNSET
 from msgspec.structs import replace
 
@@ -66,6 +68,10 @@ class Draft:
         task = self._task(command.task_id)
         if task is not None and command.action is not Action.ADD and not self._is_current(command.expect, task):
             return self._refused(command, self._conflict(task))
+        if task is not None and command.claim is not None:
+            lost = machine.lost_claim(task, command.claim, self._brought_by(task.id), self._last(task))
+            if lost is not None:
+                return self._refused(command, lost)
         move = machine.transition(task, _as_read_back(command), self._at)
         if isinstance(move, Refusal):
             return self._refused(command, move)
@@ -136,11 +142,21 @@ class Draft:
         return line.operation is UNSET and line.record == digest
 
     def _conflict(self, task: Task) -> Refusal:
-        line = next((line for line in reversed(self.lines) if line.task_id == task.id), None)
-        if line is None and (numbers := self._log.events_of(task.id)):
-            line = self._log.line(numbers[-1])
-        last = f"{one_line(line.actor)} did {one_line(line.action)} at {line.at}" if line is not None else None
-        return machine.changed_meanwhile(task, last)
+        return machine.changed_meanwhile(task, self._last(task))
+
+    def _last(self, task: Task) -> str | None:
+        line = next(self._lines_back(task.id), None)
+        return f"{one_line(line.actor)} did {one_line(line.action)} at {line.at}" if line is not None else None
+
+    def _brought_by(self, task_id: str) -> str | None:
+        """Return the version of the event that brought a task to its state; None when no event tells of that."""
+        lines = self._lines_back(task_id)
+        return next((str(line.seq) for line in lines if line.from_state is not line.to_state), None)
+
+    def _lines_back(self, task_id: str) -> Iterator[Line]:
+        """Yield the events of a task, the newest first."""
+        yield from (line for line in reversed(self.lines) if line.task_id == task_id)
+        yield from map(self._log.line, reversed(self._log.events_of(task_id)))
 
     def _moved(self, command: Command, before: Task | None, move: Transition) -> Outcome:
         record = self.write(before, move.task)

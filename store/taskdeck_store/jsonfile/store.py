@@ -11,7 +11,21 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from taskdeck_store import clock, placing
-from taskdeck_store.contract import Changes, Defect, Fault, Key, Order, Outcome, Stop, StoreError, Tally, Trace, Window
+from taskdeck_store.claiming import start
+from taskdeck_store.contract import (
+    Changes,
+    Claiming,
+    Defect,
+    Fault,
+    Key,
+    Order,
+    Outcome,
+    Stop,
+    StoreError,
+    Tally,
+    Trace,
+    Window,
+)
 from taskdeck_store.jsonfile.audit import event_of, log_path, trace_of
 from taskdeck_store.jsonfile.columns import Columns, placed
 from taskdeck_store.jsonfile.draft import Draft
@@ -93,18 +107,28 @@ class JsonStore:
 
     def apply(self, commands: Sequence[Command], *, whole: bool = False) -> tuple[Outcome, ...]:
         """Commit commands; see the contract."""
+        return self._apply(commands, None, whole=whole) if commands else ()
+
+    def claim(self, claiming: Claiming, *, after: Sequence[Command] = ()) -> tuple[Outcome, ...]:
+        """Commit commands and start pending tasks; see the contract."""
+        if not after and not self.read_only:
+            # Who waits for work looks often, and takes the lock from those who have some.
+            with self.reading():
+                if not self._starts(claiming, ()):
+                    return ()
+        return self._apply(after, claiming, whole=False)
+
+    def _apply(self, commands: Sequence[Command], claiming: Claiming | None, *, whole: bool) -> tuple[Outcome, ...]:
         if self._depth:
             raise RuntimeError("apply cannot run inside reading: it would not see the latest commit")
-        if not commands:
-            return ()
         self._follow_link()
         if self.read_only:
-            return self._all_refused(commands)
+            return self._all_refused(commands, claiming)
         ledger, deadline = self._ledger, time.monotonic() + self._patience
         with ledger.lock.hold(self._patience), nullcontext() if self.audited else _not_collecting():
             while True:
                 self._take(ledger.settle())
-                outcomes, draft = self._drafted(commands, whole)
+                outcomes, draft = self._drafted(commands, claiming, whole)
                 if not draft.lines:
                     return outcomes
                 moved = ledger.commit(draft)
@@ -276,17 +300,29 @@ class JsonStore:
             self._filtered = key, Columns(lambda: found, picture.shown)
         return self._filtered[1]
 
-    def _drafted(self, commands: Sequence[Command], whole: bool) -> tuple[tuple[Outcome, ...], Draft]:
+    def _drafted(
+        self, commands: Sequence[Command], claiming: Claiming | None, whole: bool
+    ) -> tuple[tuple[Outcome, ...], Draft]:
         draft = self._draft()
         outside = len(draft.lines)
         with self._ledger.explained("read"):
             outcomes = tuple(draft.carry_out(command) for command in commands)
+            if claiming is not None:
+                outcomes += tuple(map(draft.carry_out, self._starts(claiming, commands)))
         if whole and any(outcome.refusal for outcome in outcomes):
             outcomes = tuple(self._undone(outcome) for outcome in outcomes)
             draft = self._draft()
         if len(draft.lines) == outside and not self.audited:
             draft.lines.clear()
         return outcomes, draft
+
+    def _starts(self, claiming: Claiming, commands: Sequence[Command]) -> list[Command]:
+        """Return the commands that start what is claimed, but for tasks that other commands are for."""
+        self._moment = at = self._now()
+        taken = {command.task_id for command in commands}
+        columns, limit = self._columns(claiming.query), claiming.limit + len(taken)
+        cards = columns.window(State.PENDING, Order.PRIORITY, 0, 0, limit).cards
+        return [start(claiming, card.id, at) for card in cards if card.id not in taken][: claiming.limit]
 
     def _draft(self) -> Draft:
         draft = Draft(self._ledger.picture, self._ledger.log, self._now())
@@ -300,9 +336,11 @@ class JsonStore:
         task = self._ledger.picture.find(command.task_id)
         return Outcome(command=command, task=task, refusal=outcome.refusal)
 
-    def _all_refused(self, commands: Sequence[Command]) -> tuple[Outcome, ...]:
+    def _all_refused(self, commands: Sequence[Command], claiming: Claiming | None) -> tuple[Outcome, ...]:
         why = "was opened read-only" if self._asked_read_only else "cannot be written to (file, folder or file system)"
         refusal = Refusal(code=Code.READ_ONLY, message=one_line(f"{self.address} {why}; nothing was changed"))
+        if claiming is not None:
+            raise StoreError(Fault.READ_ONLY, refusal.message)
         with self.reading():
             find = self._ledger.picture.find
             return tuple(Outcome(command=one, task=find(one.task_id), refusal=refusal) for one in commands)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from taskdeck_store.contract import Change, Key, Order, Tally, Trace, Window
@@ -149,6 +149,19 @@ def traces(connection: Connection, after: int, limit: int) -> list[Trace]:
     found = rows.traces(fetch(connection, sql, (after, limit)))
     _check_order([trace[0] for trace in found], after)
     return found
+
+
+def claimable(connection: Connection, where: Where, limit: int, without: Collection[str]) -> list[str]:
+    """Return the ids of the first tasks by priority, state_since and id, but for some."""
+    found = [id for (id,) in _by_state(connection, "id", where, limit + len(without))]
+    return [id for id in found if id not in without][:limit]
+
+
+def brought_by(connection: Connection, task_id: str) -> str | None:
+    """Return the version of the event that brought a task to its state; None when no event tells of that."""
+    sql = "SELECT seq FROM events WHERE task_id = ? AND from_state IS NOT to_state ORDER BY seq DESC LIMIT 1"
+    found = fetch(connection, sql, (task_id,))
+    return str(found[0][0]) if found else None
 
 
 def _check_order(seqs: list[int], after: int) -> None:

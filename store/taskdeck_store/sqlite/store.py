@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import apsw
 
 from taskdeck_store import clock
+from taskdeck_store.claiming import candidates
 from taskdeck_store.contract import (
     Changes,
+    Claiming,
     Defect,
     Fault,
     Key,
@@ -103,19 +105,30 @@ class SqliteStore:
 
     def apply(self, commands: Sequence[Command], *, whole: bool = False) -> tuple[Outcome, ...]:
         """Commit commands; see the contract."""
+        return self._apply(commands, None, whole=whole) if commands else ()
+
+    def claim(self, claiming: Claiming, *, after: Sequence[Command] = ()) -> tuple[Outcome, ...]:
+        """Commit commands and start pending tasks; see the contract."""
+        if not after and not self.read_only:
+            # Who waits for work looks often, and takes the lock from those who have some.
+            with self.reading():
+                where = Where(candidates(claiming), self._now())
+                if not reads.claimable(self._connection, where, min(claiming.limit, 1), ()):
+                    return ()
+        return self._apply(after, claiming, whole=False)
+
+    def _apply(self, commands: Sequence[Command], claiming: Claiming | None, *, whole: bool) -> tuple[Outcome, ...]:
         if self._reading:
             raise RuntimeError("apply cannot run inside reading: it would not see the latest commit")
-        if not commands:
-            return ()
         opened = self._current(latest=False)
         if self.read_only:
-            return self._all_refused(commands)
+            return self._all_refused(commands, claiming)
         deadline = time.monotonic() + self._patience
         with self._lock.hold(self._patience):
             begun = time.monotonic()
             opened.patience = max(0.0, deadline - begun)
             try:
-                outcomes, seq = self._committed(opened, commands, whole)
+                outcomes, seq = self._committed(opened, commands, claiming, whole)
             except apsw.Error as error:
                 raise explanation(error, self._path, "write") from error
             finally:
@@ -124,7 +137,7 @@ class SqliteStore:
                 self._lock.notice(seq)
         if outcomes is None:
             self._current()
-            return self.apply(commands, whole=whole)
+            return self._apply(commands, claiming, whole=whole)
         return outcomes
 
     @contextmanager
@@ -263,7 +276,7 @@ class SqliteStore:
         return opened
 
     def _committed(
-        self, opened: Opened, commands: Sequence[Command], whole: bool
+        self, opened: Opened, commands: Sequence[Command], claiming: Claiming | None, whole: bool
     ) -> tuple[tuple[Outcome, ...] | None, int]:
         """The outcomes, and the seq of the last event; no outcomes when the file turned out to be another by now."""
         connection = opened.connection
@@ -274,7 +287,7 @@ class SqliteStore:
             try:
                 if not opened.is_current():
                     return None, 0
-                outcomes = writes.transact(connection, commands, self._now, refused)
+                outcomes = writes.transact(connection, commands, claiming, self._now, refused)
                 if whole and any(outcome.refusal for outcome in outcomes):
                     connection.execute("ROLLBACK")
                     return writes.undone(connection, outcomes), 0
@@ -287,9 +300,11 @@ class SqliteStore:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
 
-    def _all_refused(self, commands: Sequence[Command]) -> tuple[Outcome, ...]:
+    def _all_refused(self, commands: Sequence[Command], claiming: Claiming | None) -> tuple[Outcome, ...]:
         why = "was opened read-only" if self._asked_read_only else self._unwritable
         refusal = Refusal(code=Code.READ_ONLY, message=f"{self.address} {why}; nothing was changed")
+        if claiming is not None:
+            raise StoreError(Fault.READ_ONLY, refusal.message)
         with self.reading():
             return tuple(
                 Outcome(command=command, task=reads.task(self._connection, command.task_id), refusal=refusal)

@@ -11,12 +11,14 @@ from msgspec.structs import replace
 
 from taskdeck_store import jsontext, machine
 from taskdeck_store.audit import BEGINNING, sealed
+from taskdeck_store.claiming import candidates, start
 from taskdeck_store.clock import Clock, not_before
-from taskdeck_store.contract import Outcome
+from taskdeck_store.contract import Claiming, Outcome
 from taskdeck_store.machine import Code, Command, Refusal, Transition, transition
 from taskdeck_store.sqlite import reads, rows, sealing
 from taskdeck_store.sqlite.faults import said
 from taskdeck_store.sqlite.rows import Row, fetch
+from taskdeck_store.sqlite.where import Where
 from taskdeck_store.values import Action, Event, Json, Task, Time
 
 if TYPE_CHECKING:
@@ -60,19 +62,32 @@ class Unheld(Exception):
 
 
 def transact(
-    connection: Connection, commands: Sequence[Command], now: Clock, refused: Mapping[int, Refusal]
+    connection: Connection,
+    commands: Sequence[Command],
+    claiming: Claiming | None,
+    now: Clock,
+    refused: Mapping[int, Refusal],
 ) -> list[Outcome]:
-    """Carry out the commands in order and return their outcomes; nothing is committed.
+    """Carry out the commands in order, then start what is claimed, and return the outcomes; nothing is committed.
 
     `refused` holds, by a command's number, what an earlier try found. Raises Unheld.
     """
     at = now()
-    return [
-        _refused(connection, command, refused[number])
-        if number in refused
-        else _outcome(connection, command, number, at)
-        for number, command in enumerate(commands)
-    ]
+    outcomes = [_tried(connection, command, number, at, refused) for number, command in enumerate(commands)]
+    if claiming is not None:
+        where, without = Where(candidates(claiming), at), {command.task_id for command in commands}
+        ids = reads.claimable(connection, where, claiming.limit, without)
+        outcomes += [
+            _tried(connection, start(claiming, task_id, at), number, at, refused)
+            for number, task_id in enumerate(ids, len(commands))
+        ]
+    return outcomes
+
+
+def _tried(connection: Connection, command: Command, number: int, at: Time, refused: Mapping[int, Refusal]) -> Outcome:
+    if number in refused:
+        return _refused(connection, command, refused[number])
+    return _outcome(connection, command, number, at)
 
 
 def undone(connection: Connection, outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
@@ -102,6 +117,11 @@ def _outcome(connection: Connection, command: Command, number: int, at: Time) ->
     task = rows.task(columns) if columns else None
     if task is not None and command.expect not in (None, task.version) and command.action is not Action.ADD:
         return Outcome(command=command, task=task, refusal=_conflict(connection, task))
+    if task is not None and command.claim is not None:
+        brought_by = reads.brought_by(connection, task.id)
+        lost = machine.lost_claim(task, command.claim, brought_by, _last(connection, task))
+        if lost is not None:
+            return Outcome(command=command, task=task, refusal=lost)
     try:
         move = transition(task, held, at)
         if isinstance(move, Refusal):
@@ -171,8 +191,12 @@ def _update(columns: tuple[str, ...]) -> str:
 
 
 def _conflict(connection: Connection, task: Task) -> Refusal:
+    return machine.changed_meanwhile(task, _last(connection, task))
+
+
+def _last(connection: Connection, task: Task) -> str:
     (last,) = reads.events(connection, task.id, 0, None, 1, True)
-    return machine.changed_meanwhile(task, f"{said(last.actor)} did {last.action} at {last.at}")
+    return f"{said(last.actor)} did {last.action} at {last.at}"
 
 
 def _held(command: Command) -> Command | Refusal:

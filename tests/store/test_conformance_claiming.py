@@ -1,0 +1,309 @@
+"""Every store: tasks are claimed by one worker each, and only who holds a task commits what was done for it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from contextlib import closing
+from itertools import chain
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from backends import Backend, JsonFile, Sqlite
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from moving import do, done, put
+
+from conftest import Opener, Turned
+from taskdeck_store import (
+    Action,
+    Claim,
+    Claiming,
+    Code,
+    Fault,
+    Outcome,
+    State,
+    Store,
+    StoreError,
+    claim_of,
+    clock,
+    command,
+    open_store,
+)
+from taskdeck_store.query.parse import parse
+from taskdeck_store.recovery import release_overdue
+from taskdeck_store.verification import verify
+
+LEASE = 30.0
+
+
+def claiming(owner: str = "w-1", query: str = "", limit: int = 1) -> Claiming:
+    return Claiming(owner=owner, actor=owner, seconds=LEASE, query=parse(query, me=""), limit=limit)
+
+
+def claimed(store: Store, owner: str = "w-1", query: str = "", limit: int = 1) -> list[str]:
+    """Claim, and return the ids."""
+    outcomes = store.claim(claiming(owner, query, limit))
+    assert all(outcome.refusal is None for outcome in outcomes)
+    return [outcome.command.task_id for outcome in outcomes]
+
+
+def one(store: Store, owner: str = "w-1") -> tuple[Outcome, Claim]:
+    """Claim one task; return the outcome, and what it is held by."""
+    (outcome,) = store.claim(claiming(owner))
+    claim = claim_of(outcome)
+    assert claim is not None
+    return outcome, claim
+
+
+def test_what_runs_first_is_claimed_first(store: Store, now: Turned) -> None:
+    put(store, "late")
+    now.turn(1)
+    put(store, "b", priority=2)
+    put(store, "a", priority=2)
+    put(store, "first", priority=1)
+    put(store, "other", State.REVIEW, priority=0)
+    assert claimed(store) == ["first"]
+    assert claimed(store, limit=2) == ["a", "b"]
+    assert claimed(store, limit=9) == ["late"]
+    assert claimed(store) == []
+
+
+def test_a_claim_starts_the_task_with_owner_lease_and_event(store: Store, now: Turned) -> None:
+    put(store, "t-1")
+    at = now.turn(10)
+    outcome, claim = one(store)
+    task = store.get("t-1")
+    assert outcome.task == task
+    assert task is not None
+    assert (task.state, task.owner, task.lease_until) == (State.IN_PROGRESS, "w-1", clock.plus(at, LEASE))
+    assert outcome.event == store.events("t-1")[-1]
+    assert (outcome.event.action, outcome.event.actor) == (Action.START, "w-1")
+    assert claim == Claim(owner="w-1", version=task.version)
+
+
+def test_a_query_chooses_what_is_claimed(store: Store) -> None:
+    put(store, "a", tags=["api"])
+    put(store, "b", tags=["web"], priority=9)
+    put(store, "c", tags=["web"], priority=1)
+    assert claimed(store, query="tag:web priority>5") == ["b"]
+    assert claimed(store, query="state:failed") == []
+    assert claimed(store, query="tag:none") == []
+    assert claimed(store, query="tag:web,api", limit=5) == ["c", "a"]
+
+
+def test_with_nothing_to_claim_nothing_is_written(store: Store, path: Path) -> None:
+    put(store, "t-1", State.REVIEW)
+    before = {file.name: file.stat().st_mtime_ns for file in path.parent.iterdir()}
+    assert store.claim(claiming()) == ()
+    assert {file.name: file.stat().st_mtime_ns for file in path.parent.iterdir()} == before
+
+
+def test_what_was_done_is_handed_in_and_the_next_claimed_in_one_commit(store: Store) -> None:
+    for task_id in ("a", "b", "c"):
+        put(store, task_id)
+    _, claim = one(store)
+    cursor = store.changes().cursor
+    hand_in = command("a", Action.SUBMIT, actor="w-1", claim=claim, result={"ok": True})
+    wrong = command("b", Action.SUBMIT, actor="w-1")
+    outcomes = store.claim(claiming(limit=2), after=[hand_in, wrong])
+    assert [outcome.command for outcome in outcomes[:2]] == [hand_in, wrong]
+    assert [outcome.refusal.code if outcome.refusal else None for outcome in outcomes[:2]] == [None, Code.ILLEGAL]
+    # One for which there was a command is not claimed with it.
+    assert [outcome.command.task_id for outcome in outcomes[2:]] == ["c"]
+    assert [change.task_id for change in store.changes(cursor).changes] == ["a", "c"]
+    assert claimed(store, limit=2) == ["b"]
+
+
+def test_who_does_not_hold_the_task_any_more_commits_nothing(store: Store, now: Turned) -> None:
+    put(store, "t-1")
+    _, late = one(store)
+    now.turn(LEASE + 1)
+    release_overdue(store, actor="ann", now=now())
+    outcome, claim = one(store, "w-2")
+    before = store.events()
+    for action, fields in ((Action.SUBMIT, {"result": 1}), (Action.FAIL, {"error": "x"}), (Action.RELEASE, {})):
+        refused = do(store, "t-1", action, claim=late, **fields)
+        assert refused.refusal is not None
+        assert refused.refusal.code is Code.CONFLICT
+        assert "w-1 does not hold t-1 any more: it is in progress now; w-2 did start at" in refused.refusal.message
+        assert refused.task == outcome.task
+    assert store.events() == before
+    assert done(store, "t-1", Action.SUBMIT, claim=claim, result=2).result == 2
+
+
+def test_an_edit_does_not_take_the_task_away(store: Store) -> None:
+    put(store, "t-1")
+    _, claim = one(store)
+    done(store, "t-1", Action.EDIT, priority=1)
+    assert done(store, "t-1", Action.SUBMIT, claim=claim, result=2).priority == 1
+
+
+def test_the_same_worker_holds_the_task_anew_though_the_clock_stood_still(store: Store) -> None:
+    put(store, "t-1")
+    _, before = one(store)
+    done(store, "t-1", Action.RELEASE)
+    _, claim = one(store)
+    refused = do(store, "t-1", Action.SUBMIT, claim=before)
+    assert refused.refusal is not None
+    assert refused.refusal.code is Code.CONFLICT
+    done(store, "t-1", Action.SUBMIT, claim=claim)
+
+
+def test_what_was_handed_in_is_held_until_somebody_else_moves_it(store: Store) -> None:
+    put(store, "t-1")
+    _, claim = one(store)
+    handed_in = claim_of(do(store, "t-1", Action.SUBMIT, claim=claim, result=1))
+    assert handed_in is not None
+    assert do(store, "t-1", Action.APPROVE, claim=claim).refusal is not None
+    done(store, "t-1", Action.REJECT, note="by hand")
+    assert do(store, "t-1", Action.APPROVE, claim=handed_in).refusal is not None
+    _, claim = one(store)
+    handed_in = claim_of(do(store, "t-1", Action.SUBMIT, claim=claim, result=1))
+    assert done(store, "t-1", Action.APPROVE, claim=handed_in).state is State.COMPLETED
+
+
+def test_a_claim_is_lost_when_an_outside_program_moves_the_task(store: Store, backend: Backend, path: Path) -> None:
+    put(store, "t-1")
+    _, claim = one(store)
+    backend.meddle(path, "t-1", state="failed")
+    refused = do(store, "t-1", Action.SUBMIT, claim=claim)
+    assert refused.refusal is not None
+    assert refused.refusal.code is Code.CONFLICT
+    assert "it is failed now; external did fail at" in refused.refusal.message
+
+
+def test_nothing_is_claimed_of_a_store_that_takes_no_commands(store: Store, opened: Opener) -> None:
+    put(store, "t-1")
+    with pytest.raises(StoreError, match="read-only") as raised:
+        opened(read_only=True).claim(claiming())
+    assert raised.value.fault is Fault.READ_ONLY
+    with store.reading(), pytest.raises(RuntimeError):
+        store.claim(claiming())
+
+
+def test_of_many_that_claim_at_once_each_gets_other_tasks(path: Path, store: Store) -> None:
+    store.apply([command(f"t-{number}", Action.ADD, actor="ann", title="x") for number in range(60)])
+    got: dict[str, list[str]] = {f"w-{number}": [] for number in range(4)}
+    start = threading.Barrier(len(got))
+
+    def work(owner: str) -> None:
+        with closing(open_store(str(path))) as handle:
+            start.wait()
+            while found := claimed(handle, owner, limit=2):
+                got[owner] += found
+
+    workers = [threading.Thread(target=work, args=(owner,)) for owner in got]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert sorted(chain.from_iterable(got.values())) == sorted(f"t-{number}" for number in range(60))
+    for owner, ids in got.items():
+        assert all((task := store.get(id)) is not None and task.owner == owner for id in ids)
+
+
+OWNERS = st.sampled_from(["w-1", "w-2", "w-3"])
+IDS = st.sampled_from(["t-1", "t-2", "t-3"])
+
+
+class Claims(RuleBasedStateMachine):
+    """Workers that die, stall past their lease, and come back late: at most one holds a task."""
+
+    kind: ClassVar[type[Backend]]
+
+    @initialize()
+    def open(self) -> None:
+        self.backend = self.kind()
+        self.folder = Path(tempfile.mkdtemp(prefix="taskdeck-test-"))
+        self.path = self.backend.make(self.folder)
+        self.now = Turned()
+        self.handles = [open_store(str(self.path), now=self.now) for _ in range(2)]
+        for task_id in ("t-1", "t-2", "t-3"):
+            put(self.handles[0], task_id)
+        self.holders: dict[str, Claim] = {}
+        self.lost: list[tuple[str, Claim]] = []
+
+    @rule(handle=st.integers(0, 1), owner=OWNERS, limit=st.integers(1, 2), seconds=st.sampled_from([-5, 0, 1, 20]))
+    def claim(self, handle: int, owner: str, limit: int, seconds: int) -> None:
+        self.now.turn(seconds)
+        free = sum(task.state is State.PENDING for task in self.handles[1 - handle].tasks())
+        outcomes = self.handles[handle].claim(claiming(owner, limit=limit))
+        assert len(outcomes) == min(free, limit)
+        for outcome in outcomes:
+            claim = claim_of(outcome)
+            assert claim is not None
+            assert outcome.command.task_id not in self.holders
+            self.holders[outcome.command.task_id] = claim
+
+    @rule(handle=st.integers(0, 1), task_id=IDS, action=st.sampled_from([Action.SUBMIT, Action.FAIL, Action.RELEASE]))
+    def finish(self, handle: int, task_id: str, action: Action) -> None:
+        if task_id in self.holders:
+            claim = self.holders.pop(task_id)
+            done(self.handles[handle], task_id, action, claim=claim)
+            self.lost.append((task_id, claim))
+
+    @rule(handle=st.integers(0, 1), number=st.integers(0, 50), action=st.sampled_from([Action.SUBMIT, Action.FAIL]))
+    def come_late(self, handle: int, number: int, action: Action) -> None:
+        if self.lost:
+            task_id, claim = self.lost[number % len(self.lost)]
+            before = self.handles[handle].events()
+            refusal = do(self.handles[handle], task_id, action, claim=claim).refusal
+            assert refusal is not None
+            assert self.handles[handle].events() == before
+
+    @rule(handle=st.integers(0, 1), seconds=st.sampled_from([1, 31]))
+    def release(self, handle: int, seconds: int) -> None:
+        self.now.turn(seconds)
+        for outcome in release_overdue(self.handles[handle], actor="ann", now=self.now()):
+            assert outcome.refusal is None
+            self.lost.append((outcome.command.task_id, self.holders.pop(outcome.command.task_id)))
+
+    @rule(handle=st.integers(0, 1), task_id=IDS, back=st.booleans())
+    def by_hand(self, handle: int, task_id: str, back: bool) -> None:
+        task = self.handles[handle].get(task_id)
+        assert task is not None
+        if task.state is State.REVIEW:
+            done(self.handles[handle], task_id, Action.REJECT, note="why") if back else None
+        elif task.state is State.FAILED:
+            done(self.handles[handle], task_id, Action.RETRY)
+        else:
+            done(self.handles[handle], task_id, Action.EDIT, title=f"a title after {task.version}")
+
+    @invariant()
+    def each_is_held_by_its_holder(self) -> None:
+        for handle in self.handles:
+            running = {task.id: task.owner for task in handle.tasks() if task.state is State.IN_PROGRESS}
+            assert running == {task_id: claim.owner for task_id, claim in self.holders.items()}
+
+    def teardown(self) -> None:
+        if hasattr(self, "handles"):
+            assert verify(self.handles[0]).is_sound
+            for handle in self.handles:
+                handle.close()
+            self.backend.close()
+            shutil.rmtree(self.folder)
+
+
+class SqliteClaims(Claims):
+    kind = Sqlite
+
+
+class JsonClaims(Claims):
+    kind = JsonFile
+
+
+FEW = settings(max_examples=20, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+TestSqliteClaims = SqliteClaims.TestCase
+TestSqliteClaims.settings = FEW
+TestJsonClaims = JsonClaims.TestCase
+TestJsonClaims.settings = FEW
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("machine", [SqliteClaims, JsonClaims])
+def test_many_more_and_longer_runs(machine: type[Claims]) -> None:
+    run_state_machine_as_test(machine, settings=settings(FEW, max_examples=200, stateful_step_count=60))
