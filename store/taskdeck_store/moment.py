@@ -37,6 +37,7 @@ class Moment:
     def go(self, position: int) -> None:
         """Stand at another position, between 0 and the end of the timeline."""
         timeline = self._timeline
+        timeline.rank()
         self._grow()
         if timeline.ranks.turn != self._turn or abs(position - self.position) > timeline.every // _NEAR:
             self._arrive(position)

@@ -67,7 +67,11 @@ class Past:
         """Take in up to `limit` more events; tell whether there may be more."""
         traces = self._store.traces(after=self.timeline.seqs[-1], limit=limit)
         self.timeline.extend(traces, self._store.left_out)
-        return len(traces) == limit
+        if len(traces) == limit:
+            return True
+        # What came may lie among what was there: the columns are to be those of all of it.
+        self._moment.go(self.position)
+        return False
 
     def read_all(self) -> None:
         """Take in all of the log."""

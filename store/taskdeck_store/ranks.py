@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from array import array
+from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -22,8 +23,8 @@ class Ranks:
     has the rank of the one that brought it there.
 
     `places`, `since` (in µs, or UNKNOWN) and `task` are those of the events by position, from 1 on, and `ids` the
-    tasks' ids; their owner extends them, with places that have no rank yet, and then calls `extend`. `turn` counts how
-    often ranks that had been given were given anew.
+    tasks' ids; their owner extends them, with places that have no rank yet, and later calls `extend`. `turn` counts
+    how often ranks that had been given were given anew.
     """
 
     def __init__(self, places: array[int], since: array[int], task: array[int], ids: Sequence[str]) -> None:
@@ -35,31 +36,64 @@ class Ranks:
         self._end = 1
         self.turn = 0
 
-    def extend(self, previous: array[int]) -> None:
-        """Give ranks to the events that have none yet; `previous` has the position of each one's last, of its task."""
-        first, since, places = self._end, self._since, self._places
-        self._end = len(since)
+    def append(self, first: int) -> None:
+        """Give ranks to the events from a position on, if all before have theirs, and each is later than the last."""
+        since, places, ranked = self._since, self._places, self._ranked
         times = since[first:]
-        latest = since[self._ranked[-1]]
-        if latest < times[0] and all(map(operator.lt, times, times[1:])):
-            fresh = list(range(first, len(since)))
-        else:
-            fresh = self._fresh(first, previous)
-            if len(self._ranked) > 1 and fresh and min(map(since.__getitem__, fresh)) <= latest:
-                self.turn += 1
-                first, fresh = 1, self._fresh(1, previous)
-                del self._ranked[1:]
-                for position in range(1, len(places)):
-                    places[position] &= ~RANK
-            fresh.sort(key=since.__getitem__)
-            self._break_ties(fresh)
-        for rank, position in enumerate(fresh, len(self._ranked)):
-            places[position] += rank
-        self._ranked.extend(array("I", fresh))
+        if first == self._end and since[ranked[-1]] < times[0] and all(map(operator.lt, times, times[1:])):
+            self._end = len(since)
+            for rank, position in enumerate(range(first, self._end), len(ranked)):
+                places[position] += rank
+            ranked.extend(range(first, self._end))
+
+    def extend(self, previous: array[int], last: array[int]) -> None:
+        """Give ranks to the events that have none yet.
+
+        `previous` has the position of each one's last event before, of its task, and `last` each task's last event.
+        """
+        first, since, places, ranked = self._end, self._since, self._places, self._ranked
+        self._end = len(since)
+        if first == self._end:
+            return
+        fresh = self._fresh(first, previous)
+        fresh.sort(key=since.__getitem__)
+        keep = len(ranked)
+        if keep > 1 and fresh and since[fresh[0]] <= since[ranked[-1]]:
+            keep = bisect_left(ranked, since[fresh[0]], lo=1, key=since.__getitem__)
+        moved = list(ranked[keep:])
+        order = sorted([*moved, *fresh], key=since.__getitem__) if moved else fresh
+        self._break_ties(order)
+        del ranked[keep:]
+        ranked.extend(array("I", order))
+        for rank, position in enumerate(order, keep):
+            places[position] = places[position] & ~RANK | rank
+        if moved:
+            self.turn += 1
+            self._follow(moved, previous, last)
         if len(fresh) < len(since) - first:
             for position in range(first, len(since)):
                 if not places[position] & RANK:
                     places[position] += places[previous[position]] & RANK
+
+    def _follow(self, moved: Sequence[int], previous: array[int], last: array[int]) -> None:
+        """Have the events that left their tasks where they were take on the ranks of those that brought them there."""
+        places, task = self._places, self._task
+        ours = set(moved)
+        earliest: dict[int, int] = {}
+        for position in moved:
+            earliest[task[position]] = min(position, earliest.get(task[position], position))
+        for number, begin in earliest.items():
+            chain = []
+            position = last[number]
+            while position > begin:
+                chain.append(position)
+                position = previous[position]
+            brought = begin
+            for position in reversed(chain):
+                if position in ours or self._since[position] != self._since[previous[position]]:
+                    brought = position
+                else:
+                    places[position] = places[position] & ~RANK | places[brought] & RANK
 
     def position(self, rank: int) -> int:
         """Return the position of the event that a rank was given to."""

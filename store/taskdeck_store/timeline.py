@@ -107,10 +107,14 @@ class Timeline:
         self._number(seqs, left_out)
         told = self._time(times)
         self._follow(first, bytes(map(_CODES.__getitem__, befores)), told, changes)
-        self.ranks.extend(self.previous)
+        self.ranks.append(first)
         if not _ACTIONS.issuperset(actions):
             for position, action in enumerate(actions, first):
                 self.doubt[position] |= 0 if action in _ACTIONS else Doubt.ACTION
+
+    def rank(self) -> None:
+        """Give ranks to the events that came since: to all of a log at once, for each time may move many."""
+        self.ranks.extend(self.previous, self._last)
 
     def moment(self, position: int) -> Time | None:
         """Return when the event before a position was; None where that is not known."""

@@ -252,9 +252,13 @@ def test_ranks_given_piece_by_piece_are_those_of_one_sort(data: st.DataObject) -
     while left:
         count = data.draw(st.integers(1, 15))
         timeline.extend(left[:count])
+        if data.draw(st.booleans()):
+            timeline.rank()
         left = left[count:]
+    timeline.rank()
     whole = Timeline(every=EVERY)
     whole.extend(traces)
+    whole.rank()
     positions = range(1, len(traces) + 1)
     ranks = [timeline.places[position] & RANK for position in positions]
     keys = [timeline.ranks.key(rank) for rank in ranks]
@@ -425,8 +429,8 @@ def test_who_stands_there_while_ranks_are_given_anew_stands_as_before() -> None:
     assert names(moment, timeline) == ["t-1", "t-2", "t-3", "t-4"]
     early = {"state_since": (None, "2026-01-31T08:00:00.000000Z")}
     timeline.extend([(5, "t-5", MINUTES[-1], "ann", "add", None, "pending", early)])
-    assert timeline.ranks.turn == 1
     moment.go(4)
+    assert timeline.ranks.turn == 1
     assert names(moment, timeline) == ["t-1", "t-2", "t-3", "t-4"]
     moment.go(5)
     assert names(moment, timeline) == ["t-5", "t-1", "t-2", "t-3", "t-4"]
