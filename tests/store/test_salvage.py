@@ -653,7 +653,19 @@ def test_what_stands_behind_a_damaged_line_of_a_log_is_still_told(json_store: Pa
         assert list(store.events()) == [event for event in events if event.seq not in missing]
     # A new log can hold only what follows on what stands ahead.
     report = recover(str(json_store), str(recovered_at(json_store))).salvage
-    assert report.gaps[-1][0] <= 13
+    assert [last for _, last in report.gaps] == [len(events)]
+    assert report.gaps[0][0] <= 13
+
+
+def test_a_last_line_that_is_damaged_too_is_called_lost(json_store: Path) -> None:
+    _, events = all_of(json_store)
+    log = log_path(json_store)
+    lines = log.read_bytes().splitlines(keepends=True)
+    lines[11] = lines[-1] = b"what was here?\n"
+    log.write_bytes(b"".join(lines))
+    damage = look_at(json_store)
+    assert damage is not None
+    assert f"events are lost: 12, {len(events)}, the last event known is {len(events) - 1}" in damage
 
 
 def test_a_broken_file_and_a_damaged_log_give_what_is_told_before_the_damage(json_store: Path) -> None:

@@ -567,10 +567,64 @@ async def test_a_log_that_is_harmed_under_the_eyes_is_said_to_be_lost_until_it_i
         await there.says("line 5 is not the event that was written there")
         assert "event 7 of 8" in there.text("#banner")
         assert "✗ lost" in there.text("#banner")
+        await there.press(",", ",")
         log.write_text("".join(lines))
-        await there.press(",")
-        await there.at(6)
         await there.stage.until(lambda: "✗" not in there.text("#banner"))
+        # What was typed in vain is not done later.
+        await there.press(".")
+        await there.at(8)
+
+
+async def test_a_log_that_is_cut_is_said_to_be_and_comes_back_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    log = tmp_path / "tasks.audit.jsonl"
+    async with past(path) as there:
+        await there.press(",")
+        await there.at(7)
+        lines, tasks = log.read_text(), path.read_text()
+        store = open_store(str(path))
+        add(store, "t-3")
+        store.close()
+        await there.stage.until(lambda: "event 7 of 9" in there.text("#banner"))
+        # A copy from before is put back, and then the newer one again.
+        newer, newest = log.read_text(), path.read_text()
+        log.write_text(lines)
+        path.write_text(tasks)
+        await there.says("the log was cut: it ends with #8 now, and had ended with #9")
+        await there.at(7)
+        log.write_text(newer)
+        path.write_text(newest)
+        await there.says("the log is back")
+        await there.at(7)
+        assert "since" not in there.text("#banner")
+
+
+async def test_what_is_armed_is_in_the_banner_and_a_word_that_is_over_is_taken_back(tmp_path: Path) -> None:
+    async with past(tmp_path / "tasks.db") as there:
+        await there.press("/", *"actor:ann", "enter")
+        await there.says("nothing after this meets actor:ann")
+        await there.press("N")
+        await there.at(4)
+        assert "nothing after" not in there.text("#happened")
+        await there.press("(")
+        await there.stage.until(lambda: "( 4" in there.text("#banner"))
+        await there.press(".", ")")
+        await there.stage.until(lambda: "↻ 4–5" in there.text("#banner"))
+        assert "( 4" not in there.text("#banner")
+        assert "go to where it ends" not in there.text("#happened")
+        await there.press("c")
+        await there.stage.until(lambda: "◇ 5" in there.text("#banner"))
+        await there.press(".", "c", "escape")
+        await there.stage.until(lambda: "◇" not in there.text("#banner"))
+        assert "go to the other moment" not in there.text("#happened")
+
+
+async def test_the_number_of_the_event_is_never_cut(tmp_path: Path) -> None:
+    async with past(tmp_path / "tasks.db", size=(60, 12)) as there:
+        for width in range(60, 3, -1):
+            await there.stage.pilot.resize_terminal(width, 12)
+            await there.stage.until(lambda width=width: there.text("#banner") and there.stage.deck.size.width == width)  # type: ignore[misc]
+            assert re.search(r"\b8( of 8|/8)?\b", there.text("#banner")), width
 
 
 async def test_events_that_are_deleted_under_the_eyes_are_missed(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ from taskdeck_store.jsonfile.replace import Replacement, Signature, signature
 from taskdeck_store.lock import SUFFIX, WriteLock
 from taskdeck_store.placing import holds
 from taskdeck_store.printable import one_line
-from taskdeck_store.remedies import remedy
+from taskdeck_store.remedies import remedy, way_back
 
 _ROUNDS = 200
 """So often a look is begun anew while others commit all the time."""
@@ -315,7 +315,7 @@ class Ledger:
             yield
         except DamagedLog as error:
             what = f"{log_path(self.path)} line {error.line} is not the event that was written there"
-            message = f"{what}; restore a copy, or move the log away to begin a new one"
+            message = f"{what}; {way_back(self.path)}"
             raise StoreError(Fault.DAMAGED, one_line(message)) from error
         except OSError as error:
             raise self._trouble(doing, error) from error

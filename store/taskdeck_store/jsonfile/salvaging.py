@@ -32,12 +32,11 @@ _ALONE = Batch(1, _UNKNOWN, _UNKNOWN)
 
 class JsonRemains(Remains, frozen=True, kw_only=True):
     """What could be read of a task file and its log: also the `raw` file, None when it cannot be, and the `lines` that
-    stand ahead of the first damaged one, of `count`.
+    stand ahead of the first damaged one.
     """
 
     raw: bytes | None
     lines: tuple[Line, ...]
-    count: int
 
     @property
     def is_in_order(self) -> bool:
@@ -46,7 +45,7 @@ class JsonRemains(Remains, frozen=True, kw_only=True):
 
     def in_order(self) -> JsonRemains:
         """Return what is left without the events behind the damage: in a log, nothing can follow a gap."""
-        return _remains(self.raw, self.tasks, self.lines, (), self.count)
+        return _remains(self.raw, self.tasks, self.lines, (), self.last)
 
 
 def files(path: Path) -> tuple[Path, ...]:
@@ -62,6 +61,7 @@ def read(path: Path) -> JsonRemains | None:
         texts = _texts(log_path(path))
         lines, count = _lines(texts, Path(folder) / "log")
         behind = _behind(texts, lines) if count else ()
+        last = max(count, len(lines)) if not behind else behind[-1].seq + _unread(texts)
         # What a task file has no place for is only in its log: also in what stands behind the damage.
         closed = [replace(line, seq=seq, batch=_ALONE) for seq, line in enumerate(behind, start=len(lines) + 1)]
         tasks = _stored(raw or b"", [*lines, *closed], Path(folder) / "tasks.json")
@@ -69,21 +69,20 @@ def read(path: Path) -> JsonRemains | None:
         raw = None
         if not lines and not behind:
             return None
-    return _remains(raw, tasks or {}, lines, behind, count)
+    return _remains(raw, tasks or {}, lines, behind, last)
 
 
 def _remains(
-    raw: bytes | None, tasks: Mapping[str, Task], lines: tuple[Line, ...], behind: Sequence[Line], count: int
+    raw: bytes | None, tasks: Mapping[str, Task], lines: tuple[Line, ...], behind: Sequence[Line], last: int
 ) -> JsonRemains:
     every = (*lines, *behind)
     return JsonRemains(
         tasks=tasks,
         events=tuple(map(event_of, every)),
         operations={line.seq: line.operation for line in every if isinstance(line.operation, str)},
-        last=behind[-1].seq if behind else max(count, len(lines)),
+        last=last,
         raw=raw,
         lines=lines,
-        count=count,
     )
 
 
@@ -126,6 +125,11 @@ def _behind(texts: Sequence[bytes], lines: Sequence[Line]) -> tuple[Line, ...]:
         if begun is not None and line.hash is not None and sealed(begun, event_of(line)) != line.hash:
             del found[seq]
     return tuple(found[seq] for seq in sorted(found))
+
+
+def _unread(texts: Sequence[bytes]) -> int:
+    """Return how many lines at the end of a log say no event."""
+    return next((number for number, text in enumerate(reversed(texts)) if alone(text) is not None), len(texts))
 
 
 def _lines(texts: list[bytes], draft: Path) -> tuple[tuple[Line, ...], int]:

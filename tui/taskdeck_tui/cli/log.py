@@ -12,7 +12,7 @@ from taskdeck_store.contract import Fault, Store, StoreError
 from taskdeck_store.machine import missing
 from taskdeck_store.paging import every_event
 from taskdeck_store.salvage import Readable, open_readable
-from taskdeck_store.values import Action, Event
+from taskdeck_store.values import Action, Event, State
 from taskdeck_tui.cli.columns import cut, fill
 from taskdeck_tui.cli.exits import OF_REFUSAL, Exit
 from taskdeck_tui.cli.output import DIM, Output
@@ -48,16 +48,19 @@ def tell_events(store: Store, task_id: str | None, output: Output, *, after: int
     """Write the events of the store or of one task, one a line, or as one JSON array; say which are missing."""
     gaps: list[tuple[int, int]] = []
     events = every_event(store, task_id, after=after, until=until)
-    if task_id is None:
-        events = _noting_gaps(store, events, after, gaps)
+    torn: list[int] = []
+    told = _noting_gaps(store, events, after, gaps) if task_id is None else _noting_tears(events, after, torn)
     if output.json:
-        output.array(events)
+        output.array(told)
     else:
-        for event in events:
+        for event in told:
             if output.gone:
                 return
             output.line(_line(event, output))
     tell_gaps(gaps, output)
+    if torn:
+        ahead = f"{torn[0]:,}" + (", …" if len(torn) > 1 else "")
+        output.in_doubt(f"events of {task_id} are missing in the log: what is told does not lead to event {ahead}")
 
 
 def tell_gaps(gaps: Sequence[tuple[int, int]], output: Output) -> None:
@@ -66,6 +69,17 @@ def tell_gaps(gaps: Sequence[tuple[int, int]], output: Output) -> None:
         runs = [f"{first:,}" if first == last else f"{first:,}–{last:,}" for first, last in gaps[:_GAPS]]
         more = ", …" if len(gaps) > _GAPS else ""
         output.in_doubt(f"events are missing in the log: {', '.join(runs)}{more}")
+
+
+def _noting_tears(events: Iterable[Event], after: int, torn: list[int]) -> Iterator[Event]:
+    """Yield the events of one task; note those that find it where the one before has not left it."""
+    state: State | None = None
+    is_known = not after
+    for event in events:
+        if is_known and event.from_state is not state:
+            torn.append(event.seq)
+        is_known, state = True, event.to_state
+        yield event
 
 
 def _noting_gaps(store: Store, events: Iterable[Event], after: int, gaps: list[tuple[int, int]]) -> Iterator[Event]:

@@ -54,7 +54,7 @@ def _at(options: Namespace, output: Output) -> Exit:
         with store.reading():
             past = Past(store)
             past.read_all()
-            past.go(_position(past, "--at", options.at))
+            past.go(_position(past, "--at", options.at, is_there=True))
             tasks = past.tasks() if options.id is None else [task for task in [past.get(options.id)] if task]
         output.mended(store.mended)
         at = past.now or clock.utc_now()
@@ -114,7 +114,7 @@ def _between(options: Namespace, output: Output) -> Exit:
             past.read_all()
             first = 0 if options.begins is None else _position(past, "--from", options.begins, begins=True)
             last = past.end if options.ends is None else _position(past, "--to", options.ends)
-            if options.begins is not None and options.ends is not None and first > last:
+            if options.begins is not None and options.ends is not None and _is_backwards(options, first, last):
                 raise UsageError(f"the span is empty: --from {options.begins} is not before --to {options.ends}")
             output.mended(store.mended)
             after, until = past.timeline.seqs[first], past.timeline.seqs[last]
@@ -122,12 +122,17 @@ def _between(options: Namespace, output: Output) -> Exit:
         return told_damage(store, output)
 
 
-def _position(past: Past, option: str, text: str, *, begins: bool = False) -> int:
-    """Return the position that an option means: after its moment, or its event; with `begins`, before it."""
+def _position(past: Past, option: str, text: str, *, begins: bool = False, is_there: bool = False) -> int:
+    """Return the position that an option means: after its moment, or its event; with `begins`, before it.
+
+    With `is_there`, a number that no event has yet is refused. Raises UsageError.
+    """
     timeline, word = past.timeline, text.strip()
     with suppress(ValueError):
         digits = word.removeprefix("#")
         seq = int(digits) if digits.isdecimal() and digits.isascii() else -1
+        if is_there and seq > timeline.seqs[past.end]:
+            raise UsageError(f"{option}: the log ends with event {timeline.seqs[past.end]:,}")
         if seq >= 0:
             return timeline.position_of(seq - 1 if begins else seq)
     try:
@@ -135,6 +140,14 @@ def _position(past: Past, option: str, text: str, *, begins: bool = False) -> in
     except ValueError as error:
         raise UsageError(f"{option}: {error}; or the number of an event") from None
     return timeline.position_at(time - 1 if begins else time)
+
+
+def _is_backwards(options: Namespace, first: int, last: int) -> bool:
+    """Tell whether a span ends before it begins: by its moments, which may lie where no event is, or its events."""
+    now = clock.utc_now()
+    with suppress(ValueError):
+        return parse_moment(options.begins, now) > parse_moment(options.ends, now)
+    return first > last
 
 
 def _standing(past: Past) -> str:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 _NAMES = ("SIGTERM", "SIGHUP")
+_AGAIN = 2.0
+"""Seconds."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -24,12 +26,16 @@ class Terminations:
 
     def take(self, number: int, _: FrameType | None) -> None:
         """Note a signal, and end what runs. Raises Terminated."""
-        self._came = number
+        self._came = self._came or number
+        # What runs may be where exceptions are lost, such as a destructor: then another one is due.
+        signal.signal(signal.SIGALRM, self.take)
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN)
         raise Terminated
 
     def die(self) -> None:
         """End this process as the signal that came would have, so that who sent it sees that; if one came."""
         if self._came is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(self._came, signal.SIG_DFL)
             os.kill(os.getpid(), self._came)
 
@@ -41,7 +47,7 @@ def terminations() -> Iterator[Terminations]:
     if threading.current_thread() is not threading.main_thread():
         yield came
         return
-    numbers = [number for name in _NAMES if (number := getattr(signal, name, None)) is not None]
+    numbers = [getattr(signal, name) for name in _NAMES] if hasattr(signal, "setitimer") else []
     taken = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
     for number in taken:
         signal.signal(number, came.take)

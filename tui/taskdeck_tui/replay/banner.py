@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -33,10 +34,19 @@ class Banner(Widget):
         self._frame: Frame | None = None
         self._now: Time = ""
         self._is_lost = False
+        self._armed: list[str] = []
 
     def tell(self, frame: Frame, now: Time) -> None:
         """Say where this frame stands, and how long ago that was."""
         self._frame, self._now = frame, now
+        self.refresh()
+
+    def arm(self, loop_from: int | None, compared: int | None) -> None:
+        """Say where a loop begins whose end is not given yet, and which moment is to be compared; None: nothing."""
+        self._armed = [
+            *([f"( {loop_from:,}"] if loop_from is not None else []),
+            *([f"◇ {compared:,}"] if compared is not None else []),
+        ]
         self.refresh()
 
     def lose(self, *, is_lost: bool) -> None:
@@ -46,10 +56,12 @@ class Banner(Widget):
 
     def render(self) -> Content:
         """Lay out as much as there is room for."""
-        return Content(banner(self._store, self._frame, self._now, self.content_size.width, is_lost=self._is_lost))
+        width = self.content_size.width
+        told = banner(self._store, self._frame, self._now, width, armed=self._armed, is_lost=self._is_lost)
+        return Content(told).truncate(width, ellipsis=True)
 
 
-def banner(store: str, frame: Frame | None, now: Time, width: int, *, is_lost: bool = False) -> str:
+def banner(store: str, frame: Frame | None, now: Time, width: int, *, armed: Sequence[str], is_lost: bool) -> str:
     """Return what the banner says in `width` cells: first what is needed most."""
     if frame is None or not frame.whole:
         if is_lost:
@@ -66,22 +78,26 @@ def banner(store: str, frame: Frame | None, now: Time, width: int, *, is_lost: b
         if frame.searching is not None
         else ""
     )
+    place = f"{frame.position:,}/{frame.end:,}"
     loop = f"↻ {frame.loop[0]:,}–{frame.loop[1]:,}" if frame.loop is not None else ""
     new = f"+{frame.arrived:,} since" if frame.arrived else ""
     since = _since(frame.at, now) if frame.at is not None else ""
     wrong = _LOST if is_lost else "✗ damaged" if frame.damage is not None else ""
-    full = ["◀ THE PAST", safe(store), at, since, where, wrong, new, loop, pace]
+    full = ["◀ THE PAST", safe(store), at, since, where, wrong, new, loop, *armed, pace]
     for parts in (
         full,
         [full[0], *full[2:]],
-        ["◀ PAST", at, where, wrong, new, loop, pace],
-        ["◀ PAST", short, where, wrong, new, pace],
-        ["◀ PAST", short, f"{frame.position:,}/{frame.end:,}", wrong[:1], new, pace[:1]],
+        ["◀ PAST", at, where, wrong, new, loop, *armed, pace],
+        ["◀ PAST", short, where, wrong, new, *armed, pace],
+        ["◀ PAST", short, place, wrong[:1], new, *armed, pace[:1]],
+        ["◀ PAST", short, place, wrong[:1], *armed, pace[:1]],
+        ["◀ PAST", place, wrong[:1], pace[:1]],
+        ["◀", place, wrong[:1]],
     ):
         text = _GAP.join(filter(None, parts))
         if cell_len(text) <= width:
             return text
-    return f"◀ PAST {short} {frame.position:,}"[:width]
+    return f"{frame.position:,}"
 
 
 def _since(at: Time, now: Time) -> str:

@@ -40,12 +40,11 @@ class Happened(Widget):
 
     def tell(self, frame: Frame) -> None:
         """Spell out the event of a frame."""
-        is_moved = self._frame is not None and frame.position != self._frame.position
-        self._frame = frame
+        before, self._frame = self._frame, frame
         if frame.notice:
             self.notice(frame.notice, Tone.TOLD)
-        elif is_moved and frame.doubts:
-            self._notice = None
+        elif before is not None and (frame.position != before.position or frame.loop not in (None, before.loop)):
+            self.clear()
         self.refresh()
 
     def notice(self, text: str, tone: Tone) -> None:
@@ -54,6 +53,11 @@ class Happened(Widget):
         self._serial += 1
         serial = self._serial
         self.set_timer(SHOWN_FOR, lambda: self._expire(serial))
+        self.refresh()
+
+    def clear(self) -> None:
+        """Take back what was said: it is over."""
+        self._notice = None
         self.refresh()
 
     def trouble(self, text: str) -> None:

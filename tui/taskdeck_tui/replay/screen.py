@@ -253,6 +253,7 @@ class ReplayScreen(Screen[None]):
         if self._frame is not None:
             self._from = self._frame.position
             self._traveller.loop(None)
+            self._arm()
             self._happened.notice("loop: go to where it ends, then )", Tone.TOLD)
 
     def action_loop_to(self) -> None:
@@ -260,11 +261,13 @@ class ReplayScreen(Screen[None]):
         frame = self._frame
         if frame is None or self._from is None or frame.position == self._from:
             self._from = None
+            self._arm()
             self._traveller.loop(None)
             self._happened.notice("no loop: ( begins one", Tone.TOLD)
             return
         self._traveller.loop((min(self._from, frame.position), max(self._from, frame.position)))
         self._from = None
+        self._arm()
 
     def action_compare(self) -> None:
         """Remember this moment; at another one, compare the two."""
@@ -272,11 +275,12 @@ class ReplayScreen(Screen[None]):
             return
         if self._compared is None:
             self._compared = self._frame.position
-            self._strip.mark(self._compared)
+            self._arm()
             self._happened.notice("compare: go to the other moment, then c", Tone.TOLD)
             return
         first, self._compared = self._compared, None
-        self._strip.mark(None)
+        self._arm()
+        self._happened.clear()
 
         def show(found: Comparison) -> None:
             from taskdeck_tui.screens.compared import Compared
@@ -411,7 +415,7 @@ class ReplayScreen(Screen[None]):
         if self._frame is not None and frame.log != self._frame.log:
             # What was marked was in another log.
             self._from = self._compared = None
-            self._strip.mark(None)
+            self._arm()
         self._frame = frame
         if frame.look is not None:
             view, _ = settle(self._board.view, frame.look)
@@ -424,6 +428,10 @@ class ReplayScreen(Screen[None]):
         self._strip.tell(frame)
         self._tick()
         self._hints.refresh_hints()
+
+    def _arm(self) -> None:
+        self._strip.mark(self._compared)
+        self._banner.arm(self._from, self._compared)
 
     def _lose(self, why: str) -> None:
         self._banner.lose(is_lost=bool(why))

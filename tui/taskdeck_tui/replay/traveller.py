@@ -62,7 +62,7 @@ class Traveller:
         self._thread: threading.Thread | None = None
         # By number, what the screen has wished for, and what of that it has the answer to.
         self._wished = self._answered = 0
-        self._is_open = False
+        self._is_open = self._is_lost = False
         # What follows belongs to the thread alone.
         self._play: Play | None = None
         self._stops: Seek | None = None
@@ -71,8 +71,8 @@ class Traveller:
         self._past: Past | None = None
         self._origin: Event | None = None
         self._tip: Event | None = None
-        self._place = 0
-        self._is_gone = False
+        self._place = self._last = 0
+        self._is_gone = self._is_cut = False
         self._begun_anew = 0
         self._shown: Frame | None = None
         self._said = 0.0
@@ -206,6 +206,9 @@ class Traveller:
         self._do(job, changes=False)
 
     def _do(self, job: Callable[[Past], None], *, changes: bool = True, is_wish: bool = True) -> None:
+        if is_wish and self._is_lost:
+            # Nobody wants what was typed in vain done later, when the store can be read again.
+            return
         self._wished += is_wish
         number = self._wished
 
@@ -228,7 +231,7 @@ class Traveller:
                 self._turn(self._past)
                 if troubled:
                     troubled = False
-                    self._outlet.hand(lambda: self.lost(""))
+                    self._outlet.hand(self._find)
                 self._rest()
             except Outdated as error:
                 if self._begun_anew >= _ANEW:
@@ -244,6 +247,7 @@ class Traveller:
     def _lose(self, message: str) -> None:
         def lose() -> None:
             self._answered = self._wished
+            self._is_lost = True
             self.lost(message)
 
         self._outlet.hand(lose)
@@ -251,6 +255,10 @@ class Traveller:
             self._growing = self._stale = True
             if not self._stop:
                 self._wake.wait(_RETRY)
+
+    def _find(self) -> None:
+        self._is_lost = False
+        self.lost("")
 
     def _turn(self, past: Past) -> None:
         """Do what is to be done next. Raises Outdated where the log turns out to be another one."""
@@ -278,7 +286,8 @@ class Traveller:
     def _begin_anew(self) -> None:
         """Read the log from its beginning."""
         if self._past is not None and self._past.end:
-            self._place = self._past.timeline.seqs[self._past.position]
+            seqs = self._past.timeline.seqs
+            self._place, self._last = seqs[self._past.position], max(seqs[self._past.end], self._last)
         self._past = self._opened_at = self._density = self._tip = self._shown = None
         self._play = self._search = self._loop = None
         self._growing = self._follows = True
@@ -293,7 +302,7 @@ class Traveller:
             if self._opened_at is None and monotonic() - said > _SAID:
                 said = monotonic()
                 self._hand(Frame(position=past.end, end=max(total, past.end), whole=False))
-        if self._opened_at is None:
+        if self._opened_at is None or (self._is_cut and past.timeline.seqs[past.end] >= self._last):
             self._arrive(past)
         self._tip = _unsealed(past.event(past.end))
         self._stale |= past.end != before or self._shown is None
@@ -308,7 +317,11 @@ class Traveller:
             self._is_gone = True
             return
         if self._log and origin == self._origin:
-            self._notice = "the log is back" if self._is_gone else "the log was changed: it was read anew"
+            was_away, last = self._is_gone or self._is_cut, past.timeline.seqs[past.end]
+            self._is_cut = last < self._last
+            cut = f"the log was cut: it ends with #{last:,} now, and had ended with #{self._last:,}"
+            whole = "the log is back" if was_away else "the log was changed: it was read anew"
+            self._notice = cut if self._is_cut else whole
             place = past.timeline.position_of(self._place)
         elif self._log:
             self._notice = "the store was replaced by another one: this is its past"
