@@ -13,7 +13,6 @@ from msgspec.structs import replace
 from taskdeck_store.clock import Clock
 from taskdeck_store.contract import Store, StoreError
 from taskdeck_store.past import Outdated, Past
-from taskdeck_store.values import Event
 from taskdeck_tui.model.density import Density, density
 from taskdeck_tui.model.frame import Frame, joined, look_back
 from taskdeck_tui.model.look import Wanted
@@ -21,6 +20,7 @@ from taskdeck_tui.model.pace import Pace, Play
 from taskdeck_tui.model.seeking import Seek
 from taskdeck_tui.model.travel import Way
 from taskdeck_tui.outlet import Outlet
+from taskdeck_tui.replay.record import Record
 
 T = TypeVar("T")
 
@@ -30,8 +30,6 @@ _SAID = 0.15
 """Seconds between two words on how far the log has been read, or searched."""
 _LOOK = 1.0
 """Seconds after which the log is looked at though nobody said that it grew: its file may be away, or back."""
-_ANEW = 2
-"""How often in a row a log that changes under the eyes is read anew at once."""
 _SEARCHED = 2_000
 """Events that are searched before the next key is looked for."""
 _RETRY = 0.5
@@ -68,20 +66,13 @@ class Traveller:
         self._stops: Seek | None = None
         self._loop: tuple[int, int] | None = None
         self._search: tuple[Seek, int, int] | None = None
-        self._past: Past | None = None
-        self._origin: Event | None = None
-        self._tip: Event | None = None
-        self._place = self._last = 0
-        self._is_gone = self._is_cut = False
-        self._begun_anew = 0
+        self._record = Record()
         self._shown: Frame | None = None
         self._said = 0.0
-        self._opened_at: int | None = None
         self._density: tuple[int, int, Density] | None = None
         self._notice = ""
         self._follows = True
         """Whether the next frame goes to the card of the event: one went to the event since the last."""
-        self._log = 0
         self._granted = 0
 
     def start(self) -> None:
@@ -227,14 +218,13 @@ class Traveller:
         while not self._stop:
             try:
                 store = store or self._open()
-                self._past = self._past or Past(store)
-                self._turn(self._past)
+                self._turn(store)
                 if troubled:
                     troubled = False
                     self._outlet.hand(self._find)
                 self._rest()
             except Outdated as error:
-                if self._begun_anew >= _ANEW:
+                if self._record.is_restless:
                     troubled = True
                     self._lose(error.message)
                 self._begin_anew()
@@ -260,14 +250,14 @@ class Traveller:
         self._is_lost = False
         self.lost("")
 
-    def _turn(self, past: Past) -> None:
+    def _turn(self, store: Store) -> None:
         """Do what is to be done next. Raises Outdated where the log turns out to be another one."""
         if self._growing:
             self._growing = False
-            if past.end and _unsealed(past.event(past.end)) != self._tip:
-                self._begin_anew()
-                return
-            self._read_log(past)
+            self._said = monotonic()
+            self._stale |= self._record.look(store, self._tell_how_far, lambda: self._stop) or self._shown is None
+        past = self._record.past
+        assert past is not None
         while self._jobs:
             self._jobs.popleft()(past)
         self._play_on(past)
@@ -284,52 +274,15 @@ class Traveller:
                 self._growing |= not (told or self._play)
 
     def _begin_anew(self) -> None:
-        """Read the log from its beginning."""
-        if self._past is not None and self._past.end:
-            seqs = self._past.timeline.seqs
-            self._place, self._last = seqs[self._past.position], max(seqs[self._past.end], self._last)
-        self._past = self._opened_at = self._density = self._tip = self._shown = None
-        self._play = self._search = self._loop = None
+        """Read the log from its beginning: no place in the one before is one in this."""
+        self._record.leave()
+        self._play = self._search = self._loop = self._density = self._shown = None
         self._growing = self._follows = True
-        self._begun_anew += 1
-        self._log += 1
 
-    def _read_log(self, past: Past) -> None:
-        """Take in all that is in the log by now; the first time keys wait for it, and a word is said meanwhile."""
-        said, before = monotonic(), past.end
-        total = past.last_seq()
-        while past.read_on() and not self._stop:
-            if self._opened_at is None and monotonic() - said > _SAID:
-                said = monotonic()
-                self._hand(Frame(position=past.end, end=max(total, past.end), whole=False))
-        if self._opened_at is None or (self._is_cut and past.timeline.seqs[past.end] >= self._last):
-            self._arrive(past)
-        self._tip = _unsealed(past.event(past.end))
-        self._stale |= past.end != before or self._shown is None
-
-    def _arrive(self, past: Past) -> None:
-        """Stand at the end of a log, or where one stood in it before it was read anew."""
-        origin, place = _unsealed(past.event(1)), past.end
-        if self._log and origin is None:
-            # Who puts the log back adds no events to it: they are counted from then on.
-            if self._origin is not None and not self._is_gone:
-                self._notice = "the log is gone: nothing is on record here"
-            self._is_gone = True
-            return
-        if self._log and origin == self._origin:
-            was_away, last = self._is_gone or self._is_cut, past.timeline.seqs[past.end]
-            self._is_cut = last < self._last
-            cut = f"the log was cut: it ends with #{last:,} now, and had ended with #{self._last:,}"
-            whole = "the log is back" if was_away else "the log was changed: it was read anew"
-            self._notice = cut if self._is_cut else whole
-            place = past.timeline.position_of(self._place)
-        elif self._log:
-            self._notice = "the store was replaced by another one: this is its past"
-        if past.damage is not None:
-            self._notice = past.damage.partition("; ")[2] or past.damage
-        self._opened_at, self._origin, self._is_gone = past.end, origin, False
-        self._follows = True
-        past.go(place)
+    def _tell_how_far(self, position: int, end: int) -> None:
+        if monotonic() - self._said > _SAID:
+            self._said = monotonic()
+            self._hand(Frame(position=position, end=end, whole=False))
 
     def _play_on(self, past: Past) -> None:
         play, loop = self._play, self._loop
@@ -402,20 +355,20 @@ class Traveller:
             look=look,
             doubts=past.doubts(),
             unrecorded=timeline.unrecorded(past.position),
-            arrived=past.end - (self._opened_at or 0),
+            arrived=self._record.arrived,
             pace=self._play.pace if self._play is not None else None,
             searching=self._search[2] if self._search is not None else None,
             damage=past.damage,
             loop=self._loop,
             density=self._density[2],
-            notice=self._notice,
-            log=self._log,
+            notice=self._record.notice or self._notice,
+            log=self._record.number,
             answered=self._granted,
         )
         self._hand(self._shown)
-        self._notice = ""
+        self._notice = self._record.notice = ""
         self._follows = False
-        self._begun_anew = 0
+        self._record.come_to_rest()
         # What is read next, unless the screen wants something else, is what it has now: a jump is made once.
         places = zip(look.windows, self._wanted.places, strict=True)
         there = tuple(replace(place, start=window.first) for window, place in places)
@@ -432,8 +385,3 @@ class Traveller:
                 return
             self._told = True
         self._outlet.hand(self.ready)
-
-
-def _unsealed(event: Event | None) -> Event | None:
-    """An event without its hash, which it may get later."""
-    return None if event is None else replace(event, hash=None)
