@@ -23,6 +23,10 @@ class Remains(Struct, frozen=True, kw_only=True):
     operations: Mapping[int, str]
     last: int
 
+    def in_order(self) -> Remains:
+        """Return what of it a new store of its kind can hold: itself, if that is all."""
+        return self
+
 
 class Salvage(Struct, frozen=True, kw_only=True):
     """The best that can be made of what is left.

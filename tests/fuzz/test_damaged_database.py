@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fuzz.hostile import examples
 from taskdeck_store import Action, StoreError, command, create_store, open_store
-from taskdeck_store.salvage import open_readable
+from taskdeck_store.readable import open_readable
 from taskdeck_store.verification import verify
 
 

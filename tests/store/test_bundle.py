@@ -33,7 +33,7 @@ from taskdeck_store.contract import LeftOut, Tally
 from taskdeck_store.jsonfile.audit import log_path
 from taskdeck_store.past import Past
 from taskdeck_store.query.parse import parse
-from taskdeck_store.salvage import open_readable
+from taskdeck_store.readable import open_readable
 from taskdeck_store.statistics import gathered
 from taskdeck_store.timeline import Doubt
 from taskdeck_store.values import EXTERNAL

@@ -23,9 +23,10 @@ from msgspec.structs import replace
 from taskdeck_store import Action, Code, Event, Fault, State, Store, StoreError, Task, command, open_store
 from taskdeck_store.contract import Order
 from taskdeck_store.jsonfile.audit import log_path
+from taskdeck_store.readable import open_readable
 from taskdeck_store.remains import Remains, salvaged
 from taskdeck_store.replay import differences
-from taskdeck_store.salvage import open_readable, recover, told
+from taskdeck_store.salvage import recover, told
 from taskdeck_store.sqlite import triggers
 from taskdeck_store.verification import verify
 

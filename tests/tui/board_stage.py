@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 
 from taskdeck_store import Action, Store, command, create_store, open_store
 from taskdeck_store.clock import Clock, utc_now
-from taskdeck_store.salvage import open_readable
+from taskdeck_store.readable import open_readable
 from taskdeck_store.values import State, Task
 from taskdeck_tui.board.screen import BoardScreen
 from taskdeck_tui.board.widget import Board

@@ -8,7 +8,7 @@ import threading
 
 from taskdeck_store.address import open_store
 from taskdeck_store.clock import Clock, utc_now
-from taskdeck_store.salvage import open_readable
+from taskdeck_store.readable import open_readable
 from taskdeck_tui.crash import told
 from taskdeck_tui.feed import Reader
 from taskdeck_tui.model.look import Wanted

@@ -38,13 +38,10 @@ class JsonRemains(Remains, frozen=True, kw_only=True):
     raw: bytes | None
     lines: tuple[Line, ...]
 
-    @property
-    def is_in_order(self) -> bool:
-        """Whether no event stands behind the damage."""
-        return len(self.events) == len(self.lines)
-
     def in_order(self) -> JsonRemains:
         """Return what is left without the events behind the damage: in a log, nothing can follow a gap."""
+        if len(self.events) == len(self.lines):
+            return self
         return _remains(self.raw, self.tasks, self.lines, (), self.last)
 
 
@@ -92,7 +89,7 @@ def write(draft: Path, remains: Remains, salvage: Salvage) -> None:
     Raises OSError.
     """
     assert isinstance(remains, JsonRemains)
-    assert remains.is_in_order
+    assert remains.in_order() is remains
     raw, lines, left = remains.raw, list(remains.lines), _UNKNOWN
     if raw is None:
         texts = {task.id: _text(task) for task in salvage.tasks}

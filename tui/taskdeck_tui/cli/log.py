@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from taskdeck_store.contract import Fault, Store, StoreError
 from taskdeck_store.machine import missing
 from taskdeck_store.paging import every_event
-from taskdeck_store.salvage import Readable, open_readable
+from taskdeck_store.readable import Readable, open_readable
 from taskdeck_store.values import Action, Event, State
 from taskdeck_tui.cli.columns import cut, fill
 from taskdeck_tui.cli.exits import OF_REFUSAL, Exit

@@ -10,7 +10,7 @@ from taskdeck_store.contract import Fault
 from taskdeck_store.machine import Code, missing
 from taskdeck_store.moments import parse_moment
 from taskdeck_store.past import Past
-from taskdeck_store.salvage import Readable, open_readable
+from taskdeck_store.readable import Readable, open_readable
 from taskdeck_tui.cli.columns import cut
 from taskdeck_tui.cli.exits import OF_REFUSAL, Exit, UsageError
 from taskdeck_tui.cli.log import tell_events, tell_gaps

@@ -10,7 +10,7 @@ from taskdeck_store import clock
 from taskdeck_store.contract import Fault, Tally
 from taskdeck_store.machine import missing
 from taskdeck_store.query.terms import EVERYTHING, Query
-from taskdeck_store.salvage import Readable, open_readable
+from taskdeck_store.readable import Readable, open_readable
 from taskdeck_store.values import Json, State, Task, Time
 from taskdeck_tui.cli.actor import actor
 from taskdeck_tui.cli.columns import cut, fill, width

@@ -10,7 +10,7 @@ from taskdeck_store import clock
 from taskdeck_store.clock import to_seconds
 from taskdeck_store.figures import Flow, Lengths, Ranking, Statistics, Throughput, Unknown
 from taskdeck_store.moments import parse_moment
-from taskdeck_store.salvage import open_readable
+from taskdeck_store.readable import open_readable
 from taskdeck_store.statistics import BUCKETS, gathered
 from taskdeck_store.values import Action, State, Time
 from taskdeck_tui.cli import charts

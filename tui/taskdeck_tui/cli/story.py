@@ -13,7 +13,7 @@ from taskdeck_store import clock
 from taskdeck_store.machine import missing
 from taskdeck_store.paging import every_event
 from taskdeck_store.parts import Kind, Part
-from taskdeck_store.salvage import open_readable
+from taskdeck_store.readable import open_readable
 from taskdeck_store.story import Chapter, Step, Story, story
 from taskdeck_store.values import Json, State
 from taskdeck_store.why import why
