@@ -56,7 +56,12 @@ class Board:
             frames.take(bytes(self._terminal.raw))
             return frames.seen[-1:] == [last]
 
-        self._terminal.wait_for(is_last, _PATIENCE)
+        try:
+            self._terminal.wait_for(is_last, _PATIENCE)
+        except AssertionError as error:
+            seen = frames.seen[-1] if frames.seen else frozenset()
+            error.add_note(f"it shows {sorted(seen - last)} for {sorted(last - seen)}")
+            raise
         return frames.seen
 
     def _read(self) -> None:
