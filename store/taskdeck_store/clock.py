@@ -15,6 +15,9 @@ Clock: TypeAlias = Callable[[], Time]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
+SKEW = 60.0
+"""Seconds by which the clocks of two machines may differ before one of them counts as wrong."""
+
 
 def utc_now() -> Time:
     """Return this moment, to the microsecond."""

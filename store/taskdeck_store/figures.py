@@ -112,11 +112,11 @@ class Actor(Struct, frozen=True, kw_only=True):
 class Unknown(Struct, frozen=True, kw_only=True):
     """What the log does not say. All of it was read for this, also what lies outside the span; `actions` was not.
 
-    `gaps` are places where `missing` events are, of whichever tasks: a length of time with one in it is not
-    measured. `headless` tasks are first told of by an event that moves or changes them, `midway` ones were there
-    when the log first knew of them (see `taskdeck_store.replay.is_found`). `contradicting` events come from another
-    state than the event before led to. `undated` events tell no moment: they lie in no span. `actions`, with how
-    often they were met, are none that Taskdeck knows.
+    `gaps` are places where `missing` events are, of whichever tasks: a length of time with one in it is not measured.
+    `headless` tasks are first told of by an event that moves or changes them, `midway` ones were there when the log
+    first knew of them (see `taskdeck_store.replay.is_found`). `contradicting` events come from another state than the
+    event before led to. `undated` events tell no moment, or one that has not come: they lie in no span. `actions`,
+    with how often they were met, are none that Taskdeck knows.
     """
 
     gaps: int

@@ -58,14 +58,15 @@ def gathered(
     begins: Time | None = None,
     ends: Time | None = None,
     buckets: int = BUCKETS,
+    now: Time | None = None,
 ) -> Statistics:
     """Return the statistics of the tasks of a store that match a query now.
 
-    `begins` and `ends` bound the span, each None for no bound; it is cut into at most so many `buckets`. Raises
-    StoreError, and ValueError as `Counting` does.
+    `begins` and `ends` bound the span, each None for no bound; it is cut into at most so many `buckets`. An event by a
+    clock that is ahead of `now` tells no moment. Raises StoreError, and ValueError as `Counting` does.
     """
     with store.reading():
-        counting = Counting(begins, ends, tasks=_matching(store, query) if query else None)
+        counting = Counting(begins, ends, tasks=_matching(store, query) if query else None, now=now)
         after = 0
         for event in every_event(store):
             run = store.left_out(after) if event.seq != after + 1 else None
@@ -131,11 +132,17 @@ class Counting:
     """The statistics of events as they are counted, in order of `seq`, from the first of the log to its last.
 
     `begins` and `ends` bound the span: an event at `begins` lies in it, one at `ends` does not. With `tasks`, only the
-    events of tasks of these ids count. Raises ValueError for a bound that is no moment, and for an empty span.
+    events of tasks of these ids count. An event later than `now`, but for what clocks differ by, tells no moment.
+    Raises ValueError for a bound that is no moment, and for an empty span.
     """
 
     def __init__(
-        self, begins: Time | None = None, ends: Time | None = None, *, tasks: Collection[str] | None = None
+        self,
+        begins: Time | None = None,
+        ends: Time | None = None,
+        *,
+        tasks: Collection[str] | None = None,
+        now: Time | None = None,
     ) -> None:
         self._bounds = begins, ends
         self._from = -inf if begins is None else clock.to_seconds(begins)
@@ -143,6 +150,7 @@ class Counting:
         if not self._from < self._to:
             raise ValueError(f"a span begins before it ends; {begins} is not before {ends}")
         self._only = tasks
+        self._until = None if now is None else clock.plus(now, clock.SKEW)
         self._seq = 0
         self._gap = 0
         self._first: tuple[float, Time] = (inf, "")
@@ -217,7 +225,7 @@ class Counting:
     def _dated(self, event: Event) -> float:
         """Return when an event was, in seconds since 1970; NaN, which lies in no span, where it does not say so."""
         normal = clock.normalised(event.at)
-        if normal is None:
+        if normal is None or (self._until is not None and normal > self._until):
             self._undated += 1
             return nan
         at = clock.to_seconds(normal)

@@ -27,6 +27,7 @@ class Doubt(StrEnum):
     RETURNED = "returned"
     UNDATED = "undated"
     BACKWARDS = "backwards"
+    AHEAD = "ahead"
     UNKNOWN = "unknown"
 
 
@@ -36,7 +37,8 @@ class Remark(Struct, frozen=True):
     `earlier`: the log begins after the task did. `found`: so it does, with a task that was past the queue already.
     `missing`: what the event before left is not what the next one found. `returned`: the task had been taken out of
     the store. `undated`: the event has no moment. `backwards`: its moment lies before that of the event before.
-    `unknown`: this version does not know its action.
+    `ahead`: its moment has not come yet, so that it cannot be right; no length is measured by it. `unknown`: this
+    version does not know its action.
     """
 
     kind: Doubt
@@ -116,7 +118,7 @@ def story(task_id: str, events: Iterable[Event], task: Task | None, now: Time) -
 
     `task` is the task as it stands, None where it is not in the store.
     """
-    telling = _Telling()
+    telling = _Telling(now)
     for event in events:
         telling.go_on(event)
     return telling.ended(task_id, task, now)
@@ -173,7 +175,8 @@ class _Attempt:
 class _Telling:
     """Where a story has come to, event by event."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Time) -> None:
+        self._until = clock.plus(now, clock.SKEW)
         self._first: Event | None = None
         self._last: Event | None = None
         self._state: State | None = None
@@ -188,6 +191,7 @@ class _Telling:
         """Take the next event."""
         at = clock.normalised(event.at)
         remarks = tuple(self._remarks(event, at))
+        at = None if at is not None and at > self._until else at
         kinds = {remark.kind for remark in remarks}
         torn = not kinds.isdisjoint((Doubt.EARLIER, Doubt.MISSING))
         stayed = None if torn or self._state is None else _between(self._since, at)
@@ -263,6 +267,8 @@ class _Telling:
             yield Remark(Doubt.RETURNED, "it had been taken out of the store, and came back")
         if at is None:
             yield Remark(Doubt.UNDATED, "the log does not say when this was")
+        elif at > self._until:
+            yield Remark(Doubt.AHEAD, f"its moment, {at[:19].replace('T', ' ')}Z, has not come yet")
         elif self._at is not None and at < self._at:
             yield Remark(Doubt.BACKWARDS, "its moment lies before that of the event before it")
         if event.action not in _KNOWN and event.undoes is None:

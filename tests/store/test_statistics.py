@@ -481,3 +481,15 @@ def test_pieces_of_weeks_begin_on_monday() -> None:
     start = clock.to_seconds("2026-01-31T09:00:00Z")
     pieces = buckets_of(start, start + 300 * 86_400, most=BUCKETS)
     assert (pieces.size, clock.from_microseconds(pieces.start * 1_000_000)) == (604_800, "2026-01-26T00:00:00.000000Z")
+
+
+def test_an_event_by_a_clock_that_is_far_ahead_tells_no_moment() -> None:
+    events = (
+        event(1, 0, "a", "planner", "add", (None, PENDING)),
+        event(2, 50_000_000, "a", "w-1", "start", (PENDING, WORKING)),
+        event(3, 10, "a", "w-1", "submit", (WORKING, REVIEW)),
+    )
+    found = counted(events, now=events[2].at)
+    assert (found.unknown.undated, found.events) == (1, 2)
+    assert found.recorded_to == events[2].at
+    assert counted(events).unknown.undated == 0

@@ -191,6 +191,18 @@ def test_a_moment_before_the_last_one_is_told_and_counts_for_nothing() -> None:
     assert [step.stayed for step in found.chapters[0].steps] == [None, None, 120]
 
 
+def test_a_moment_that_has_not_come_is_told_and_counts_for_nothing() -> None:
+    events = (event(1, 0, "add", None, P), event(2, 9_000_000, "start", P, R), event(3, 60, "submit", R, V))
+    found = told(events, a_task(V), now=70)
+    assert kinds(found) == [[], [Doubt.AHEAD], []]
+    assert found.chapters[0].steps[1].remarks[0].told == "its moment, 2026-05-15 13:05:00Z, has not come yet"
+    assert [step.stayed for step in found.chapters[0].steps] == [None, None, None]
+    assert stays(found) == {P: (0, 1, 1, False), R: (0, 1, 1, False), V: (10, 1, 0, True)}
+    # The clocks of two machines never agree quite.
+    events = (event(1, 0, "add", None, P), event(2, 90, "start", P, R))
+    assert kinds(told(events, a_task(R), now=70)) == [[], []]
+
+
 def test_an_action_that_nobody_knows_is_told_to_be_one() -> None:
     events = (event(1, 0, "add", None, P), event(2, 10, "split", P, R), event(3, 20, OUTSIDE, R, C, actor=EXTERNAL))
     found = told(events, a_task(C))
@@ -304,7 +316,7 @@ def test_every_history_adds_up(made: tuple[list[Event], Task, Time]) -> None:
 @given(made=histories(), seconds=st.integers(-100, 100_000))
 def test_a_story_counts_on_as_if_it_were_told_then(made: tuple[list[Event], Task, Time], seconds: int) -> None:
     events, task, now = made
-    then = plus(now, seconds)
+    then = max(plus(now, seconds), events[-1].at)
     counted, told_then = later(story("t-1", events, task, now), then), story("t-1", events, task, then)
     assert replace(counted, spent=()) == replace(told_then, spent=())
     for one, other in zip(counted.spent, told_then.spent, strict=True):

@@ -255,10 +255,11 @@ connection.close()
     assert max(map(width, said.out.splitlines())) <= 80
     missing, *rest = lines_of(said.out, "Not on record")
     assert missing == "  10 events missing in 1 gap of the log"
-    assert "  1 event without a moment, in none of these figures" in rest
+    assert "  2 events without a moment that can be right, in none of these figures" in rest
     assert rest[-1].startswith("  9 events of an action that Taskdeck does not know: bless bless")
     found = taskdeck("stats", str(path), "--json").value
-    assert (found["from"], found["to"]) == ("0007-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z")
+    assert found["from"] == "0007-01-01T00:00:00.000000Z"
+    assert found["to"] < "9999"
     assert len(found["throughput"]["buckets"]) <= 61
 
 

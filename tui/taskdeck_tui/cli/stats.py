@@ -45,7 +45,7 @@ def stats(options: Namespace, output: Output) -> Exit:
     columns = output.columns or _PIPE_COLUMNS
     buckets = BUCKETS if output.json else min(BUCKETS, max(_FEWEST_BUCKETS, _chart_columns(columns)))
     with closing(open_readable(options.store, read_only=True)) as store:
-        found = gathered(store, query, begins=begins, ends=ends, buckets=buckets)
+        found = gathered(store, query, begins=begins, ends=ends, buckets=buckets, now=clock.utc_now())
         audited = store.audited
     output.mended(store.mended)
     if output.json:
@@ -270,7 +270,7 @@ def _unknown(found: Unknown) -> Iterator[str]:
     if found.contradicting:
         yield f"  {_many(found.contradicting, 'event')} from another state than the event before led to"
     if found.undated:
-        yield f"  {_many(found.undated, 'event')} without a moment, in none of these figures"
+        yield f"  {_many(found.undated, 'event')} without a moment that can be right, in none of these figures"
     most_met = sorted(found.actions.items(), key=lambda one: -one[1])
     for action, count in most_met[:_NAMES]:
         yield f"  {_many(count, 'event')} of an action that Taskdeck does not know: {safe(action)}"
