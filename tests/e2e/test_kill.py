@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -112,3 +115,33 @@ def test_ended_politely_it_gives_the_terminal_back(tmp_path: Path) -> None:
         assert terminal.raw.rindex(b"\x1b[?1049l") > terminal.raw.rindex(b"\x1b[?1049h")
         assert terminal.raw.rindex(b"\x1b[?25h") > terminal.raw.rindex(b"\x1b[?25l")
     eventually(lambda: not path.with_name("tasks.db-wal").exists())
+
+
+@pytest.mark.parametrize("has_control", [True, False])
+def test_a_board_whose_terminal_goes_away_while_it_paints_ends(tmp_path: Path, has_control: bool) -> None:
+    """A play paints thirty times a second; without a controlling terminal no signal tells that it has gone."""
+    path = made(tmp_path / "tasks.db")
+    master, slave = os.openpty()
+    program = subprocess.Popen(
+        [*TASKDECK, "replay", str(path)],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+        preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if has_control else None,
+    )
+    os.close(slave)
+    seen = b""
+    try:
+        while b"THE PAST" not in seen:
+            seen += os.read(master, 1 << 16)
+        os.write(master, b"^(...)+++++ ")
+        deadline = time.monotonic() + 30
+        while "▶".encode() not in seen:
+            assert time.monotonic() < deadline
+            seen += os.read(master, 1 << 16)
+        os.close(master)
+        assert program.wait(30) == 128 + signal.SIGHUP
+    finally:
+        program.kill()
+        program.wait()

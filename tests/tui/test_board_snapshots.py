@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from collections.abc import Awaitable, Callable, Iterator
@@ -107,11 +108,12 @@ def test_the_past(deck: Deck, snap_compare: Compare, size: str, theme: str) -> N
 
         pilot.app.theme = theme
         await pilot.press("t")
-        while not (end := re.search(r"event (\d+) of", banner())):
-            await pilot.pause(0.01)
-        await pilot.press(*"," * 40)
-        while f"event {int(end[1]) - 40} of" not in banner():
-            await pilot.pause(0.01)
+        async with asyncio.timeout(20):
+            while not (end := re.search(r"event (\d+) of", banner())):
+                await pilot.pause(0.01)
+            await pilot.press(*"," * 40)
+            while f"event {int(end[1]) - 40} of" not in banner():
+                await pilot.pause(0.01)
         await pilot.wait_for_scheduled_animations()
         await pilot.pause()
 
@@ -124,18 +126,18 @@ def test_two_moments_compared(deck: Deck, snap_compare: Compare, size: str) -> N
         def banner() -> str:
             return str(pilot.app.screen.query("#banner").first().render()) if pilot.app.screen.query("#banner") else ""
 
-        async def until(text: str) -> None:
-            while not re.search(text, banner()):
-                await pilot.pause(0.01)
+        async def until(condition: Callable[[], object]) -> None:
+            async with asyncio.timeout(20):
+                while not condition():
+                    await pilot.pause(0.01)
 
         await pilot.press("t")
-        await until(r"event \d+ of")
+        await until(lambda: re.search(r"\d+ of \d+", banner()))
         end = int(re.findall(r"(\d+) of", banner())[0])
         await pilot.press("c", *"<" * 6)
-        await until(f"event {end - 60} of")
+        await until(lambda: re.search(rf"\b{end - 60}( of |/){end}\b", banner()))
         await pilot.press("c")
-        while not pilot.app.screen.query("#compared"):
-            await pilot.pause(0.01)
+        await until(lambda: pilot.app.screen.query("#compared"))
         await pilot.pause()
 
     assert snap_compare(deck, terminal_size=SIZES[size], run_before=before)

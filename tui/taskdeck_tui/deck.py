@@ -15,6 +15,7 @@ from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.css.query import NoMatches
 from textual.dom import DOMNode
+from textual.driver import Driver
 from textual.events import Event, Key, Paste
 from textual.screen import Screen
 
@@ -29,6 +30,7 @@ from taskdeck_tui.feed import Reader
 from taskdeck_tui.keys import KEYS, refusals
 from taskdeck_tui.outlet import Outlet
 from taskdeck_tui.remembered import Remembered, remember
+from taskdeck_tui.terminal import outliving
 from taskdeck_tui.themes import DEFAULT_THEME, THEMES
 from taskdeck_tui.writer import Writer
 
@@ -39,6 +41,10 @@ if TYPE_CHECKING:
 
 FILTERS = ("state:review", "state:failed", "owner:me", "attempts>1", "age>1h", "priority<3", "owner:none")
 """The filters that the palette offers ready-made."""
+
+
+_HUNG_UP = 129
+"""The exit code of a program that a terminal took with it."""
 
 
 class Deck(App[int]):
@@ -52,6 +58,8 @@ class Deck(App[int]):
     TITLE = "Taskdeck"
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
+
+    _running_in: asyncio.AbstractEventLoop | None = None
 
     def __init__(
         self,
@@ -104,6 +112,14 @@ class Deck(App[int]):
         else:
             await super().on_event(event)
 
+    def get_driver_class(self) -> type[Driver]:
+        """Write to a terminal that may go away."""
+        return outliving(super().get_driver_class(), self._leave_without_terminal)
+
+    def _leave_without_terminal(self) -> None:
+        if self._running_in is not None:
+            self._running_in.call_soon_threadsafe(partial(self.exit, return_code=_HUNG_UP))
+
     def get_default_screen(self) -> Screen[None]:
         """Begin with the board."""
         return self._board
@@ -116,7 +132,7 @@ class Deck(App[int]):
 
     def _leave_when_told(self) -> None:
         """Leave the terminal as it was found also when a signal ends the board."""
-        loop = asyncio.get_running_loop()
+        loop = self._running_in = asyncio.get_running_loop()
         for name in ("SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)
             if number is not None and threading.current_thread() is threading.main_thread():
