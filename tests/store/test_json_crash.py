@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from moving import put, quiet
 from unprivileged import open_folder, unprivileged
 
 from conftest import Turned
-from taskdeck_store import Store, create_store, open_store
+from taskdeck_store import Store, open_store
 from taskdeck_store.contract import StoreError
 from taskdeck_store.machine import Code, Command, command
 from taskdeck_store.values import Action, State
@@ -408,40 +407,3 @@ def test_a_store_that_may_not_be_written_refuses_and_stays(now: Turned) -> None:
                 assert store.apply([command("t-1", Action.START, actor="me")])[0].event is not None
 
         unprivileged(check)
-
-
-_DIES = """
-import sys, time
-from taskdeck_store import Action, command, open_store
-from taskdeck_store.lock import WriteLock
-
-def stop(self, serial):
-    print("the file is there", flush=True)
-    time.sleep(600)
-
-WriteLock.notice = stop
-open_store(sys.argv[1]).apply([command("t-1", Action.START, actor="w-1")])
-"""
-
-
-def test_who_waits_is_woken_by_a_commit_whose_writer_died_before_he_told_of_it(tmp_path: Path) -> None:
-    path = tmp_path / "tasks.json"
-    create_store(str(path))
-    with closing(open_store(str(path))) as reader:
-        put(reader, "t-1")
-        cursor = reader.changes().cursor
-        with subprocess.Popen([sys.executable, "-c", _DIES, str(path)], stdout=subprocess.PIPE) as writer:
-            assert writer.stdout is not None
-            assert writer.stdout.readline()
-            # While he lives he may take it back.
-            assert reader.wait(10)
-            assert reader.changes(cursor).changes == ()
-            writer.kill()
-        deadline = time.monotonic() + 10
-        while not (reader.wait(1.0) and reader.changes(cursor).changes):
-            assert time.monotonic() < deadline
-        task = reader.get("t-1")
-        assert task is not None
-        assert task.state is State.IN_PROGRESS
-        # Then there is nothing more to wait for.
-        quiet(reader)

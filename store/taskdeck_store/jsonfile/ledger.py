@@ -68,8 +68,6 @@ class Ledger:
         self._racy = True
         self._void = False
         self._settled = False
-        self.waits = False
-        """Whether the last look left out a commit whose writer was not done with it: who dies in that tells nobody."""
         self._bad: tuple[bytes, StoreError] | None = None
 
     def look(self, *, closely: bool = False) -> list[Moved]:
@@ -79,11 +77,9 @@ class Ledger:
         """
         begun = time.monotonic()
         left = self._fetched(closely)
-        self.waits = False
         while self._may_be_taken_back(left):
             if self.lock.is_held_elsewhere():
                 if self.picture.document.raw:
-                    self.waits = True
                     return []
                 time.sleep(_NAP)
             elif self._is_as_read() or time.monotonic() - begun > _GIVEN_UP:

@@ -40,8 +40,6 @@ from taskdeck_store.remedies import remedy
 from taskdeck_store.values import Event, State, Task
 from taskdeck_store.watch import FolderWatch
 
-_SOON = 0.1
-"""Seconds after which one looks again for a commit whose writer was not done with it."""
 _BRIEFLY = 0.02
 """Seconds that a read waits for the write lock, to put on record what it saw."""
 _AGAIN = 1.0
@@ -225,11 +223,10 @@ class JsonStore:
 
     def wait(self, timeout: float, stop: Stop | None = None) -> bool:
         """Sleep until something may have changed; see the contract."""
-        waits = self._ledger.waits
-        woken = self._watch.wait(min(timeout, _SOON) if waits else timeout, stop)
+        woken = self._watch.wait(timeout, stop)
         if woken:
             self._woken = True
-        return woken or (waits and not (stop is not None and stop.is_set()))
+        return woken
 
     def close(self) -> None:
         """Let go of files and locks; ends a wait."""
