@@ -9,7 +9,7 @@ from contextlib import closing
 from msgspec.structs import replace
 
 from taskdeck_store.contract import Fault, Store, StoreError
-from taskdeck_store.machine import missing
+from taskdeck_store.machine import Code, missing
 from taskdeck_store.paging import every_event
 from taskdeck_store.readable import Readable, open_readable
 from taskdeck_store.values import Action, Event, State
@@ -31,10 +31,8 @@ def log(options: Namespace, output: Output) -> Exit:
     """Write the events of the store or of one task; with --follow, those that come too, until interrupted."""
     # Not opened read-only: a handle that may write puts on record what changed outside, so that the log tells it.
     with closing(open_readable(options.store)) as store:
-        if options.id is not None and not store.events(options.id, limit=1) and store.get(options.id) is None:
-            refusal = missing(options.id)
-            output.error(refusal.code, refusal.message, {"task_id": options.id})
-            return OF_REFUSAL[refusal.code]
+        if options.id is not None and not is_known(store, options.id, output):
+            return OF_REFUSAL[Code.NOT_FOUND]
         if options.follow:
             _follow(store, options.id, options.after, output)
         else:
@@ -42,6 +40,15 @@ def log(options: Namespace, output: Output) -> Exit:
                 output.mended(store.mended)
                 tell_events(store, options.id, output, after=options.after)
     return told_damage(store, output)
+
+
+def is_known(store: Store, task_id: str, output: Output) -> bool:
+    """Tell whether a task is in a store, or was; say so where it was never."""
+    if store.events(task_id, limit=1) or store.get(task_id) is not None:
+        return True
+    refusal = missing(task_id)
+    output.error(refusal.code, refusal.message, {"task_id": task_id})
+    return False
 
 
 def tell_events(store: Store, task_id: str | None, output: Output, *, after: int = 0, until: int | None = None) -> None:

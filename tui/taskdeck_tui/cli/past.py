@@ -7,13 +7,13 @@ from contextlib import closing, suppress
 
 from taskdeck_store import clock
 from taskdeck_store.contract import Fault
-from taskdeck_store.machine import Code, missing
+from taskdeck_store.machine import Code
 from taskdeck_store.moments import parse_moment
 from taskdeck_store.past import Past
 from taskdeck_store.readable import Readable, open_readable
 from taskdeck_tui.cli.columns import cut
 from taskdeck_tui.cli.exits import OF_REFUSAL, Exit, UsageError
-from taskdeck_tui.cli.log import tell_events, tell_gaps
+from taskdeck_tui.cli.log import is_known, tell_events, tell_gaps
 from taskdeck_tui.cli.output import DIM, Output
 from taskdeck_tui.cli.reading import described, rows, told_damage
 from taskdeck_tui.safe import safe
@@ -106,10 +106,8 @@ def _between(options: Namespace, output: Output) -> Exit:
     # Not opened read-only, as `log` is not: what changed outside is put on record first.
     with closing(open_readable(options.store)) as store:
         with store.reading():
-            if options.id is not None and not store.events(options.id, limit=1) and store.get(options.id) is None:
-                refusal = missing(options.id)
-                output.error(refusal.code, refusal.message, {"task_id": options.id})
-                return OF_REFUSAL[refusal.code]
+            if options.id is not None and not is_known(store, options.id, output):
+                return OF_REFUSAL[Code.NOT_FOUND]
             past = Past(store)
             past.read_all()
             first = 0 if options.begins is None else _position(past, "--from", options.begins, begins=True)

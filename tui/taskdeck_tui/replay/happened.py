@@ -122,7 +122,7 @@ def _state(state: State | None) -> list[tuple[str, str]]:
 def _more(frame: Frame) -> Content:
     parts: list[tuple[str, str]] = []
     if frame.damage is not None and frame.position == frame.end:
-        parts.append((f"✗ {safe(frame.damage.partition('; ')[2] or frame.damage)}  ", "bold $state-failed"))
+        parts.append((f"✗ {safe(frame.damage)}  ", "bold $state-failed"))
     for doubt, told in _DOUBTS.items():
         if frame.doubts & doubt:
             parts.append((f"? {told}  ", "bold $state-review"))

@@ -37,6 +37,12 @@ class Record:
         return 0 if self.past is None or self._opened_at is None else self.past.end - self._opened_at
 
     @property
+    def damage(self) -> str | None:
+        """What is lost of the store, without where; None while nothing is damaged."""
+        told = self.past.damage if self.past is not None else None
+        return None if told is None else told.partition("; ")[2] or told
+
+    @property
     def is_restless(self) -> bool:
         """Whether it was read anew again and again, and never came to be shown."""
         return self._in_a_row >= _ANEW
@@ -92,8 +98,8 @@ class Record:
         elif self.number:
             self.notice = "the store was replaced by another one: this is its past"
             self._last, self._is_cut = 0, False
-        if past.damage is not None:
-            self.notice = past.damage.partition("; ")[2] or past.damage
+        if self.damage is not None:
+            self.notice = self.damage
         self._opened_at, self._origin, self._is_gone = past.end, origin, False
         past.go(place)
 

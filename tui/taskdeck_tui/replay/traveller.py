@@ -358,7 +358,7 @@ class Traveller:
             arrived=self._record.arrived,
             pace=self._play.pace if self._play is not None else None,
             searching=self._search[2] if self._search is not None else None,
-            damage=past.damage,
+            damage=self._record.damage,
             loop=self._loop,
             density=self._density[2],
             notice=self._record.notice or self._notice,
