@@ -24,7 +24,7 @@ _RACING = {
     "writers": "rounds",
     "outside changes": "outside",
     "undone by us": "undone",
-    "frames on two boards": "frames",
+    "frames seen": "frames",
     "of a state that never was": "never_were",
 }
 """The columns of the second table, and what each is called where it was taken down."""

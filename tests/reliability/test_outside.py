@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from taskdeck_store import Action, State, Store, command, create_store, open_store
+from taskdeck_store.verification import verify
 
 _WRITER = """
 import json, os, sys
@@ -51,8 +53,11 @@ def path(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def in_between(path: Path) -> Iterator[None]:
-    """Have a writer find, in the body of a `with`, that what it has just replaced was written by someone else."""
+def in_between(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Have a writer find, in the body of a `with`, that what it has just replaced was written by someone else.
+
+    Unless it is killed there, it goes on afterwards.
+    """
     program = [sys.executable, "-c", _WRITER, str(path)]
     folders = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     writer = subprocess.Popen(
@@ -61,10 +66,10 @@ def in_between(path: Path) -> Iterator[None]:
     assert writer.stdout is not None
     assert writer.stdout.readline() == "exchanged\n"
     try:
-        yield
+        yield writer
     finally:
-        said, _ = writer.communicate("go on\n", timeout=60)
-    assert said == "done\n"
+        said, _ = writer.communicate("go on\n" if writer.poll() is None else None, timeout=60)
+    assert said == "done\n" or writer.returncode == -signal.SIGKILL
 
 
 def outside(path: Path, **fields: str) -> None:
@@ -84,6 +89,24 @@ def test_what_is_taken_back_was_never_seen(path: Path) -> None:
         with in_between(path):
             assert ([task.state for task in reader.tasks()], len(reader.events())) == before
         assert [event.action for event in reader.events()][2:] == ["edit", "start"]
+
+
+def test_who_only_looks_on_gives_back_what_a_killed_writer_had_replaced(path: Path) -> None:
+    with closing(open_store(str(path))) as reader:
+        assert len(reader.tasks()) == 2
+        with in_between(path) as writer:
+            # The writer lives, so this is left to him.
+            assert [task.title for task in reader.tasks()] == ["T 1", "T 2"]
+            writer.kill()
+            writer.wait()
+        deadline = time.monotonic() + 20
+        whole = {("T 1", State.IN_PROGRESS), ("theirs", State.PENDING)}
+        while {(task.title, task.state) for task in reader.tasks()} != whole:
+            assert time.monotonic() < deadline
+            reader.wait(1.0)
+        assert [(event.action, event.actor) for event in reader.events()][2:] == [("start", "me"), ("edit", "external")]
+        assert verify(reader).is_sound
+    assert json.loads(path.read_bytes())[1]["title"] == "theirs"
 
 
 def test_the_feed_tells_what_followed_an_event_that_was_taken_back(path: Path) -> None:

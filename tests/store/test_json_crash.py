@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from moving import put, quiet
 from unprivileged import open_folder, unprivileged
 
 from conftest import Turned
-from taskdeck_store import Store, open_store
+from taskdeck_store import Store, create_store, open_store
 from taskdeck_store.contract import StoreError
 from taskdeck_store.machine import Code, Command, command
 from taskdeck_store.values import Action, State
@@ -407,3 +408,42 @@ def test_a_store_that_may_not_be_written_refuses_and_stays(now: Turned) -> None:
                 assert store.apply([command("t-1", Action.START, actor="me")])[0].event is not None
 
         unprivileged(check)
+
+
+_STOPS = """
+import sys, time
+from taskdeck_store import Action, command, open_store
+from taskdeck_store.lock import WriteLock
+
+def stop(self, serial):
+    print("the file is there", flush=True)
+    time.sleep(600)
+
+WriteLock.notice = stop
+open_store(sys.argv[1]).apply([command("t-1", Action.START, actor="w-1")])
+"""
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_who_waits_is_woken_by_the_death_of_a_writer_who_had_not_told_of_his_commit(
+    tmp_path: Path, read_only: bool
+) -> None:
+    path = tmp_path / "tasks.json"
+    create_store(str(path))
+    with closing(open_store(str(path))) as store:
+        put(store, "t-1")
+    with closing(open_store(str(path), read_only=read_only)) as reader:
+        cursor = reader.changes().cursor
+        with subprocess.Popen([sys.executable, "-c", _STOPS, str(path)], stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            assert writer.stdout.readline()
+            # While he lives he may take it back.
+            assert reader.wait(10)
+            assert reader.changes(cursor).changes == ()
+            writer.kill()
+        assert reader.wait(10)
+        assert [change.task_id for change in reader.changes(cursor).changes] == ["t-1"]
+        task = reader.get("t-1")
+        assert task is not None
+        assert task.state is State.IN_PROGRESS
+        quiet(reader)

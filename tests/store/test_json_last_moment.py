@@ -169,6 +169,36 @@ def test_where_what_slipped_in_cannot_be_put_back_at_once_the_next_puts_it_back(
 
 
 @pytest.mark.parametrize("in_place", [True, False])
+def test_what_is_written_before_the_next_puts_back_what_slipped_in_is_not_lost(
+    path: Path, monkeypatch: pytest.MonkeyPatch, in_place: bool
+) -> None:
+    exchange = replace._exchange()
+    if exchange is None:
+        pytest.skip("this system cannot exchange two names")
+    tasks, calls = json.loads(path.read_bytes()), 0
+
+    def swapping(one: bytes, other: bytes) -> int:
+        nonlocal calls
+        calls += 1
+        if calls in (1, 3):
+            tasks[1]["title"] = f"theirs {calls}"
+            place = path if in_place and calls > 1 else path.with_name("theirs")
+            place.write_text(json.dumps(tasks, indent=2))
+            if place != path:
+                place.rename(path)
+        return errno.EIO if calls == 2 else exchange(one, other)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(replace, "_exchange", lambda: swapping)
+        with pytest.raises(StoreError):
+            started(path)
+        with closing(open_store(str(path))) as store:
+            shown = {(task.title, task.state) for task in store.tasks()}
+            assert shown == {("T 1", State.IN_PROGRESS), ("theirs 3", State.PENDING)}
+            assert verify(store).is_sound
+
+
+@pytest.mark.parametrize("in_place", [True, False])
 def test_what_is_written_while_what_slipped_in_is_put_back_is_not_lost(
     path: Path, monkeypatch: pytest.MonkeyPatch, in_place: bool
 ) -> None:

@@ -8,7 +8,8 @@ not: what is in the log is cut off.
 A reader holds no lock. It reads the log, then the mark, then the file, and the log once more if it grew meanwhile. The
 log's last commit counts as soon as the mark is the commit's, or the file is as that commit leaves it and nobody holds
 the lock: its writer might take it back. Until then it is as if it were not there. Earlier commits count in any case,
-since nobody appends before the last one is carried on.
+since nobody appends before the last one is carried on. Whoever is killed tells nobody: so a reader that left a commit
+out looks once more when the lock is let go.
 
 A program that takes no lock may write at any moment. When it did so before our file took the name, nothing of ours
 stays (log and file are put back), and all is decided anew on what it wrote: a command for a task that it changed meets
@@ -68,6 +69,9 @@ class Ledger:
         self._racy = True
         self._void = False
         self._settled = False
+        self._unmarked: Commit | None = None
+        self.awaits_lock = False
+        """Whether the last look left something to whoever held the lock: who dies before he is done tells nobody."""
         self._bad: tuple[bytes, StoreError] | None = None
 
     def look(self, *, closely: bool = False) -> list[Moved]:
@@ -76,28 +80,39 @@ class Ledger:
         `closely` reads the file even if its size and times are as before.
         """
         begun = time.monotonic()
+        self.awaits_lock, self._unmarked = False, None
         left = self._fetched(closely)
         while self._may_be_taken_back(left):
-            if self.lock.is_held_elsewhere():
-                if self.picture.document.raw:
-                    return []
+            found = (self.log.pending, self._document.digest)
+            is_free = not self.lock.is_held_elsewhere()
+            if not is_free and self.picture.document.raw:
+                self.awaits_lock = True
+                return []
+            if not is_free:
                 time.sleep(_NAP)
-            elif self._is_as_read() or time.monotonic() - begun > _GIVEN_UP:
+            left = self._fetched(closely=True)
+            # As before, and the lock was free in between: then nobody is about to take it back.
+            is_as_read = is_free and (self.log.pending, self._document.digest) == found
+            if is_as_read or time.monotonic() - begun > _GIVEN_UP:
                 break
-            left = self._fetched(closely)
 
         def done(commit: Commit) -> bool:
             batch = commit[0].batch
-            if not isinstance(batch, Batch) or batch.before == batch.after or left == mark(commit):
+            if left == mark(commit) or not isinstance(batch, Batch):
                 return True
-            return batch.after == self._document.digest
+            if batch.after not in (batch.before, self._document.digest) or self._holds_theirs(batch):
+                return False
+            self._unmarked = commit
+            return True
 
-        if not self._void:
-            return self._taken(self._document, self.log.settle(done))
-        self.picture = Picture()
-        self._void = False
-        self._taken(self._document, self.log.settle(done))
-        return [(task_id, None, self.picture.shown(task_id)) for task_id in self.picture.records]
+        void, self._void = self._void, False
+        if void:
+            self.picture = Picture()
+        moved = self._taken(self._document, self.log.settle(done))
+        self.awaits_lock = self.log.rest > 0 and self.lock.is_held_elsewhere()
+        if void:
+            moved = [(task_id, None, self.picture.shown(task_id)) for task_id in self.picture.records]
+        return moved
 
     def _fetched(self, closely: bool) -> int | None:
         """Read log, mark and file, in this order; return the mark where there is a commit that waits for it."""
@@ -120,17 +135,12 @@ class Ledger:
             raise DamagedLog(self.log.seq + 1)
 
     def _may_be_taken_back(self, left: int | None) -> bool:
-        """Tell whether the log's last commit is in the file, and its writer has not said that he is done with it."""
+        """Tell whether the log's last commit is all in place, and its writer has not said that he is done with it."""
         commit = self.log.pending
         batch = commit[0].batch if commit is not None else None
-        if commit is None or not isinstance(batch, Batch) or batch.before == batch.after or left == mark(commit):
+        if commit is None or not isinstance(batch, Batch) or left == mark(commit):
             return False
-        return batch.after == self._document.digest
-
-    def _is_as_read(self) -> bool:
-        """Tell whether log and file are still those that were read: not taken back before the lock was let go."""
-        with self.explained("read"):
-            return signature(self.path) == self._signature and not self.log.grown()
+        return batch.after in (batch.before, self._document.digest)
 
     def is_unsettled(self) -> bool:
         """Tell whether the last look found what only `settle` finishes, if nobody else is about to.
@@ -144,13 +154,16 @@ class Ledger:
 
         What is done so is told in `mended`.
         """
+        self._put_back()
         moved = self.look(closely=True)
-        moved += self._put_back()
         for _ in range(_TRIES):
             commit = self.log.pending
             if commit is None:
                 self._cut_off()
                 self._settled = True
+                if self._unmarked is not None:
+                    self.lock.notice(mark(self._unmarked))
+                    self._unmarked = None
                 return moved
             document = carried_on(self.picture, self.log, commit)
             if document is not self.picture.document and not self._replaced(document):
@@ -259,25 +272,28 @@ class Ledger:
         self._signature = found or signature(self.path)
         self._racy = time.time_ns() - max(self._signature[3:]) < _RACY
 
-    def _put_back(self) -> list[Moved]:
+    def _put_back(self) -> None:
         """Deal with what a writer left that was killed while it put its file in place.
 
         It may have been about to find that an outside write was in that place, and to put that back.
         """
+        if not self._replacement.is_left():
+            return
         with self.explained("write"):
-            left = self._replacement.left_over()
-            if left is None:
-                self._discard()
-                return []
+            self._fetched(closely=True)
             commit = self.log.pending
             batch = commit[0].batch if commit is not None else self.log.batch
-            known = isinstance(batch, Batch) and file_digest(left) in (batch.before, batch.after)
-            if isinstance(batch, Batch) and not known and self.picture.document.digest == batch.after:
-                self._replacement.restore()
+            is_there = isinstance(batch, Batch) and self._document.digest == batch.after
+            if isinstance(batch, Batch) and is_there and self._signature and self._holds_theirs(batch):
+                self._replacement.restore(over=self._signature)
                 self.mended += ("put the task file back that another program wrote while a commit was under way",)
-            else:
-                self._discard()
-        return self.look(closely=True)
+            self._discard()
+
+    def _holds_theirs(self, batch: Batch) -> bool:
+        """Tell whether a killed writer put his file in the place of one that another program had just written."""
+        with self.explained("read"):
+            left = self._replacement.left_over()
+        return left is not None and file_digest(left) not in (batch.before, batch.after)
 
     def _discard(self) -> None:
         self.mended += tuple(

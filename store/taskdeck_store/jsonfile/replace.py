@@ -89,7 +89,9 @@ class Replacement:
         """
         for _ in range(_TRIES):
             given = _kept(self._old)
-            _exchanged(self._old, self._path)
+            if not _exchanged(self._old, self._path):
+                self._old.replace(self._path)
+                return
             if _kept(self._old) == placed:
                 return
             placed = given
@@ -118,9 +120,9 @@ class Replacement:
         except FileNotFoundError:
             return None
 
-    def restore(self) -> None:
-        """Put what `left_over` returned in the file's place."""
-        self._old.replace(self._path)
+    def restore(self, over: Signature) -> None:
+        """Put what `left_over` returned in the file's place, but not over what is newer than a signature of it."""
+        self._give_back(over[:4])
         sync_folder(self._path)
 
 

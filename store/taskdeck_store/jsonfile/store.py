@@ -32,6 +32,7 @@ from taskdeck_store.jsonfile.draft import Draft
 from taskdeck_store.jsonfile.feed import Feed
 from taskdeck_store.jsonfile.ledger import Ledger
 from taskdeck_store.jsonfile.picture import Moved
+from taskdeck_store.lock import WriteLock
 from taskdeck_store.machine import Code, Command, Refusal
 from taskdeck_store.printable import one_line
 from taskdeck_store.query.match import matches
@@ -62,6 +63,7 @@ class JsonStore:
         self._closed = False
         self._depth = 0
         self._woken = False
+        self._awaits_lock = False
         self._record_after = 0.0
         self._watch = FolderWatch(path)
         self._mended: tuple[str, ...] = ()
@@ -223,7 +225,12 @@ class JsonStore:
 
     def wait(self, timeout: float, stop: Stop | None = None) -> bool:
         """Sleep until something may have changed; see the contract."""
-        woken = self._watch.wait(timeout, stop)
+        freed = _Freed(self._ledger.lock, stop) if self._awaits_lock else stop
+        woken = self._watch.wait(timeout, freed)
+        if isinstance(freed, _Freed) and freed.is_free:
+            self._awaits_lock = False
+            self._record_after = 0.0
+            woken = True
         if woken:
             self._woken = True
         return woken
@@ -263,6 +270,7 @@ class JsonStore:
         ledger, was_audited = self._ledger, self.audited
         closely, self._woken = self._woken, False
         self._take(ledger.look(closely=closely))
+        self._awaits_lock = ledger.awaits_lock
         unsettled = ledger.is_unsettled() or ledger.picture.drifted
         if unsettled and not self.read_only and time.monotonic() >= self._record_after:
             self._record()
@@ -281,8 +289,9 @@ class JsonStore:
                 self._take(ledger.settle())
                 if ledger.picture.drifted:
                     self._take(ledger.commit(self._draft()) or [])
-        except StoreError:
+        except StoreError as error:
             self._record_after = time.monotonic() + _AGAIN
+            self._awaits_lock |= error.fault is Fault.BUSY
 
     def _take(self, moved: Sequence[Moved]) -> None:
         self._looks += bool(moved)
@@ -344,6 +353,21 @@ class JsonStore:
         with self.reading():
             find = self._ledger.picture.find
             return tuple(Outcome(command=one, task=find(one.task_id), refusal=refusal) for one in commands)
+
+
+class _Freed:
+    """Ends a wait when it is to be stopped, or when nobody else holds the write lock any more."""
+
+    def __init__(self, lock: WriteLock, stop: Stop | None) -> None:
+        self.is_free = False
+        self._lock = lock
+        self._stop = stop
+
+    def is_set(self) -> bool:
+        if self._stop is not None and self._stop.is_set():
+            return True
+        self.is_free = not self._lock.is_held_elsewhere()
+        return self.is_free
 
 
 def _was_drifted(task: Task | None) -> bool:
