@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from taskdeck_store.machine import Command, Refusal
 from taskdeck_store.query.terms import EVERYTHING, Query
-from taskdeck_store.values import Card, Event, Json, State, Task, Time
+from taskdeck_store.values import Card, Claim, Event, Json, State, Task, Time
 
 
 class Fault(StrEnum):
@@ -237,6 +237,13 @@ class Store(Protocol):
 
         Of two that claim at the same time, each gets other tasks. A task that one of the commands is for is not
         started. `Claim` says how a later command holds on to what was claimed.
+        """
+
+    def renew(self, held: Mapping[str, Claim], seconds: float) -> frozenset[str]:
+        """Have the leases of claimed tasks run out so many seconds from now; return the ids of those held no longer.
+
+        A renewal is no event: it leaves the version as it is, and `changes` does not tell it. After a power loss, a
+        lease may be as it was before.
         """
 
     def reading(self, *, latest: bool = True) -> AbstractContextManager[None]:

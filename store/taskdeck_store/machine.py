@@ -51,7 +51,7 @@ TABLE: tuple[Rule, ...] = (
         sources=(State.IN_PROGRESS,),
         target=State.REVIEW,
         summary="hand in the result for review",
-        takes=("result",),
+        takes=("result", "lease_until"),
     ),
     Rule(
         action=Action.APPROVE,
@@ -112,6 +112,9 @@ STEP: Mapping[State, Action] = {
     State.REVIEW: Action.APPROVE,
 }
 """The next forward action of each state that has one."""
+
+LEASED = (State.IN_PROGRESS, State.REVIEW)
+"""The states in which a worker may hold a task: it does the work, or looks at the result."""
 
 TITLE_LIMIT = 2_000
 ID_LIMIT = 200
@@ -280,12 +283,17 @@ def changed_meanwhile(task: Task, last: str | None) -> Refusal:
     return Refusal(code=Code.CONFLICT, message=message)
 
 
+def is_held(task: Task, claim: Claim, brought_by: str | None) -> bool:
+    """Tell whether a task is held by a claim; `brought_by` is the version of the event that brought it to its state."""
+    return task.owner == claim.owner and brought_by == claim.version
+
+
 def lost_claim(task: Task, claim: Claim, brought_by: str | None, last: str | None) -> Refusal | None:
     """Return the refusal of a command whose sender holds the task no longer, or None.
 
     `brought_by` is the version of the event that brought the task to its state, `last` says who did what to it last.
     """
-    if task.owner == claim.owner and brought_by == claim.version:
+    if is_held(task, claim, brought_by):
         return None
     who = f"; {last}" if last else ""
     message = f"{claim.owner} does not hold {task.id} any more: it is {said(task.state)} now{who}; nothing was changed"

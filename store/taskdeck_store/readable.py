@@ -35,7 +35,7 @@ from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.remains import Remains, Salvage, salvaged
 from taskdeck_store.remedies import way_back
 from taskdeck_store.salvage import may_be_damaged, remains_of, salvaging_of, told, what_is_wrong
-from taskdeck_store.values import Event, State, Task
+from taskdeck_store.values import Claim, Event, State, Task
 from taskdeck_store.watch import FolderWatch
 
 _T = TypeVar("_T")
@@ -106,6 +106,14 @@ class Readable:
             self._look_again()
         if self.damage is None:
             return self._store.claim(claiming, after=after)
+        raise StoreError(Fault.READ_ONLY, self._why_not)
+
+    def renew(self, held: Mapping[str, Claim], seconds: float) -> frozenset[str]:
+        """Put off the end of leases; see the contract. A damaged store takes none."""
+        if self._stack is None:
+            self._look_again()
+        if self.damage is None:
+            return self._store.renew(held, seconds)
         raise StoreError(Fault.READ_ONLY, self._why_not)
 
     @property

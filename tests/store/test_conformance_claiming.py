@@ -34,7 +34,7 @@ from taskdeck_store import (
     open_store,
 )
 from taskdeck_store.query.parse import parse
-from taskdeck_store.recovery import release_overdue
+from taskdeck_store.recovery import overdue, release_overdue
 from taskdeck_store.verification import verify
 
 LEASE = 30.0
@@ -206,6 +206,97 @@ def test_of_many_that_claim_at_once_each_gets_other_tasks(path: Path, store: Sto
         assert all((task := store.get(id)) is not None and task.owner == owner for id in ids)
 
 
+def test_a_renewed_lease_runs_out_later_and_leaves_no_event(store: Store, opened: Opener, now: Turned) -> None:
+    for task_id in ("t-1", "t-2"):
+        put(store, task_id)
+    _, claim = one(store)
+    one(store, "w-2")
+    before, cursor = store.events(), store.changes().cursor
+    at = now.turn(LEASE - 1)
+    assert store.renew({"t-1": claim}, LEASE) == frozenset()
+    now.turn(2)
+    for handle in (store, opened(), opened(read_only=True)):
+        task = handle.get("t-1")
+        assert task is not None
+        assert (task.lease_until, task.version) == (clock.plus(at, LEASE), claim.version)
+        assert [one.lease_until for one in handle.tasks() if one.id == "t-1"] == [clock.plus(at, LEASE)]
+        assert handle.events() == before
+        assert handle.changes(cursor).changes == ()
+        assert [task.id for task in overdue(handle, now())] == ["t-2"]
+    assert [outcome.command.task_id for outcome in release_overdue(store, actor="ann", now=now())] == ["t-2"]
+    now.turn(LEASE)
+    assert [outcome.command.task_id for outcome in release_overdue(store, actor="ann", now=now())] == ["t-1"]
+    assert verify(store).is_sound
+
+
+def test_only_who_holds_a_task_renews_its_lease(store: Store, now: Turned) -> None:
+    for task_id in ("t-1", "t-2", "t-3"):
+        put(store, task_id)
+    held = {}
+    for _ in range(3):
+        outcome, claim = one(store)
+        held[outcome.command.task_id] = claim
+    done(store, "t-2", Action.RELEASE)
+    one(store)
+    done(store, "t-3", Action.FAIL)
+    before = store.get("t-2")
+    at = now.turn(5)
+    assert store.renew({**held, "t-9": held["t-1"]}, LEASE) == {"t-2", "t-3", "t-9"}
+    assert store.get("t-2") == before
+    task = store.get("t-1")
+    assert task is not None
+    assert task.lease_until == clock.plus(at, LEASE)
+    assert store.renew({}, LEASE) == frozenset()
+
+
+def test_a_renewed_lease_ends_with_the_claim(store: Store, opened: Opener, now: Turned) -> None:
+    put(store, "t-1")
+    _, claim = one(store)
+    now.turn(1)
+    store.renew({"t-1": claim}, 1000)
+    handed_in = do(store, "t-1", Action.SUBMIT, claim=claim, result=1)
+    for handle in (store, opened()):
+        task = handle.get("t-1")
+        assert task is not None
+        assert task.lease_until is None
+    done(store, "t-1", Action.REJECT, note="why")
+    now.turn(1)
+    _, claim = one(store)
+    for handle in (store, opened()):
+        task = handle.get("t-1")
+        assert task is not None
+        assert task.lease_until == clock.plus(now(), LEASE)
+    assert handed_in.refusal is None
+
+
+def test_a_result_is_held_by_who_looks_at_it(store: Store, now: Turned) -> None:
+    put(store, "t-1")
+    _, claim = one(store)
+    until = clock.plus(now(), LEASE)
+    handed_in = claim_of(do(store, "t-1", Action.SUBMIT, claim=claim, result=1, lease_until=until))
+    assert handed_in is not None
+    task = store.get("t-1")
+    assert task is not None
+    assert task.lease_until == until
+    assert overdue(store, clock.plus(now(), 9 * LEASE)) == []
+    at = now.turn(1)
+    assert store.renew({"t-1": handed_in}, LEASE) == frozenset()
+    task = store.get("t-1")
+    assert task is not None
+    assert task.lease_until == clock.plus(at, LEASE)
+    assert done(store, "t-1", Action.APPROVE, claim=handed_in).lease_until is None
+
+
+def test_no_lease_is_renewed_of_a_store_that_takes_no_commands(store: Store, opened: Opener) -> None:
+    put(store, "t-1")
+    _, claim = one(store)
+    with pytest.raises(StoreError, match="read-only") as raised:
+        opened(read_only=True).renew({"t-1": claim}, LEASE)
+    assert raised.value.fault is Fault.READ_ONLY
+    with store.reading(), pytest.raises(RuntimeError):
+        store.renew({"t-1": claim}, LEASE)
+
+
 OWNERS = st.sampled_from(["w-1", "w-2", "w-3"])
 IDS = st.sampled_from(["t-1", "t-2", "t-3"])
 
@@ -226,6 +317,7 @@ class Claims(RuleBasedStateMachine):
             put(self.handles[0], task_id)
         self.holders: dict[str, Claim] = {}
         self.lost: list[tuple[str, Claim]] = []
+        self.until: dict[str, str] = {}
 
     @rule(handle=st.integers(0, 1), owner=OWNERS, limit=st.integers(1, 2), seconds=st.sampled_from([-5, 0, 1, 20]))
     def claim(self, handle: int, owner: str, limit: int, seconds: int) -> None:
@@ -238,6 +330,16 @@ class Claims(RuleBasedStateMachine):
             assert claim is not None
             assert outcome.command.task_id not in self.holders
             self.holders[outcome.command.task_id] = claim
+            self.until[outcome.command.task_id] = clock.plus(self.now(), LEASE)
+
+    @rule(handle=st.integers(0, 1), ids=st.sets(IDS), seconds=st.sampled_from([0, 1, 20]))
+    def renew(self, handle: int, ids: set[str], seconds: int) -> None:
+        self.now.turn(seconds)
+        held = {task_id: self.holders[task_id] for task_id in ids & self.holders.keys()}
+        late = dict(self.lost[-1:])
+        lost = self.handles[handle].renew({**held, **{one: late[one] for one in late if one not in held}}, LEASE)
+        assert lost == late.keys() - held.keys()
+        self.until |= dict.fromkeys(held, clock.plus(self.now(), LEASE))
 
     @rule(handle=st.integers(0, 1), task_id=IDS, action=st.sampled_from([Action.SUBMIT, Action.FAIL, Action.RELEASE]))
     def finish(self, handle: int, task_id: str, action: Action) -> None:
@@ -258,7 +360,10 @@ class Claims(RuleBasedStateMachine):
     @rule(handle=st.integers(0, 1), seconds=st.sampled_from([1, 31]))
     def release(self, handle: int, seconds: int) -> None:
         self.now.turn(seconds)
-        for outcome in release_overdue(self.handles[handle], actor="ann", now=self.now()):
+        due = {task_id for task_id in self.holders if self.until[task_id] < self.now()}
+        outcomes = release_overdue(self.handles[handle], actor="ann", now=self.now())
+        assert {outcome.command.task_id for outcome in outcomes} == due
+        for outcome in outcomes:
             assert outcome.refusal is None
             self.lost.append((outcome.command.task_id, self.holders.pop(outcome.command.task_id)))
 

@@ -21,7 +21,7 @@ from taskdeck_store.jsonfile.picture import Picture
 from taskdeck_store.jsonfile.style import edited, written
 from taskdeck_store.machine import Code, Command, Refusal, Transition
 from taskdeck_store.printable import one_line
-from taskdeck_store.values import FOUND_NOTE, Action, Event, Task, Time
+from taskdeck_store.values import FOUND_NOTE, Action, Claim, Event, Task, Time
 
 
 class Draft:
@@ -76,6 +76,11 @@ class Draft:
         if isinstance(move, Refusal):
             return self._refused(command, move)
         return self._moved(command, task, move)
+
+    def is_lost(self, task_id: str, claim: Claim) -> bool:
+        """Tell whether a task is not held by a claim."""
+        task = self._task(task_id)
+        return task is None or not machine.is_held(task, claim, self._brought_by(task_id))
 
     def write(self, before: Task | None, after: Task) -> Record:
         """Put a task into the file instead of what was there; return its record."""

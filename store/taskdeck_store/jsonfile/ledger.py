@@ -22,7 +22,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -32,6 +32,7 @@ from taskdeck_store.jsonfile.audit import AuditLog, Batch, Commit, DamagedLog, l
 from taskdeck_store.jsonfile.document import Document, file_digest
 from taskdeck_store.jsonfile.draft import Draft, carried_on
 from taskdeck_store.jsonfile.flaws import Flaw
+from taskdeck_store.jsonfile.leases import Lease, Leases
 from taskdeck_store.jsonfile.parsing import parse
 from taskdeck_store.jsonfile.picture import Moved, Picture
 from taskdeck_store.jsonfile.replace import Replacement, Signature, signature
@@ -39,6 +40,7 @@ from taskdeck_store.lock import SUFFIX, WriteLock
 from taskdeck_store.placing import holds
 from taskdeck_store.printable import one_line
 from taskdeck_store.remedies import remedy, way_back
+from taskdeck_store.values import Time
 
 _ROUNDS = 200
 """So often a look is begun anew while others commit all the time."""
@@ -64,6 +66,7 @@ class Ledger:
         self.mended: tuple[str, ...] = ()
         self._shown = shown
         self._replacement = Replacement(path)
+        self._leases = Leases(path)
         self._document = self.picture.document
         self._signature: Signature | None = None
         self._racy = True
@@ -108,6 +111,7 @@ class Ledger:
         void, self._void = self._void, False
         if void:
             self.picture = Picture()
+        self.picture.leases = self._leases.read()
         moved = self._taken(self._document, self.log.settle(done))
         self.awaits_lock = self.log.rest > 0 and self.lock.is_held_elsewhere()
         if void:
@@ -208,6 +212,20 @@ class Ledger:
             self._sign()
         self.lock.notice(mark(commit))
         return self._taken(document, self.log.settle(lambda _: True))
+
+    def renew(self, task_ids: Iterable[str], until: Time) -> None:
+        """Have the leases of tasks run out at a moment; only while holding the lock. Those that count no more go."""
+        tasks = {task_id: self.picture.find(task_id) for task_id in {*task_ids, *self.picture.leases}}
+        leases = {
+            one: lease for one, lease in self.picture.leases.items() if (task := tasks[one]) and lease.is_of(task)
+        }
+        for task_id in task_ids:
+            task = tasks[task_id]
+            if task is not None and task.owner is not None and task.state_since is not None:
+                leases[task_id] = Lease(owner=task.owner, since=task.state_since, until=until)
+        with self.explained("write"):
+            self._leases.write(leases)
+        self.picture.leases = self._leases.read()
 
     def close(self) -> None:
         """Let go of the files."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from msgspec.structs import replace
@@ -13,6 +13,7 @@ from taskdeck_store.jsonfile.document import NOTHING, Document, Record
 from taskdeck_store.jsonfile.ends import common_elements
 from taskdeck_store.jsonfile.fields import Data, moment, task_of, task_read
 from taskdeck_store.jsonfile.known import Known, beside, fold, is_found
+from taskdeck_store.jsonfile.leases import Lease
 from taskdeck_store.jsonfile.mapping import mapping_of
 from taskdeck_store.values import Task
 
@@ -39,6 +40,7 @@ class Picture:
         self.known: dict[str, Known] = {}
         self.columns = Columns(self._placed, self.shown)
         self.drifted: set[str] = set()
+        self.leases: Mapping[str, Lease] = {}
         self._tasks: dict[str, Task] = {}
         self._left = ""
         self._lost: dict[str, int] = {}
@@ -59,7 +61,8 @@ class Picture:
         task = self._tasks.get(task_id) or self._made(self.records[task_id])
         if not task.version:
             task = self._tasks[task_id] = replace(task, version=self._version(task_id))
-        return task
+        lease = self.leases.get(task_id)
+        return replace(task, lease_until=lease.until) if lease is not None and lease.is_of(task) else task
 
     def every(self) -> Iterator[Task]:
         """Yield all tasks; a version, which takes longest to work out, may be missing."""

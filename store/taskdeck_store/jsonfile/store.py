@@ -38,7 +38,7 @@ from taskdeck_store.printable import one_line
 from taskdeck_store.query.match import matches
 from taskdeck_store.query.terms import EVERYTHING, Field, NumberTerm, Query
 from taskdeck_store.remedies import remedy
-from taskdeck_store.values import Event, State, Task
+from taskdeck_store.values import Claim, Event, State, Task
 from taskdeck_store.watch import FolderWatch
 
 _BRIEFLY = 0.02
@@ -140,6 +140,22 @@ class JsonStore:
                 if time.monotonic() > deadline:
                     message = f"another program rewrites {self.address} again and again; nothing was changed"
                     raise StoreError(Fault.BUSY, one_line(message))
+
+    def renew(self, held: Mapping[str, Claim], seconds: float) -> frozenset[str]:
+        """Put off the end of leases; see the contract."""
+        if self._depth:
+            raise RuntimeError("renew cannot run inside reading")
+        self._follow_link()
+        if self.read_only:
+            raise StoreError(Fault.READ_ONLY, one_line(f"{self.address} {self._why_read_only}; no lease was renewed"))
+        ledger = self._ledger
+        with ledger.lock.hold(self._patience):
+            self._take(ledger.settle())
+            with ledger.explained("read"):
+                draft = Draft(ledger.picture, ledger.log, self._now())
+                lost = frozenset(task_id for task_id, claim in held.items() if draft.is_lost(task_id, claim))
+            ledger.renew(held.keys() - lost, clock.plus(self._now(), seconds))
+        return lost
 
     @contextmanager
     def reading(self, *, latest: bool = True) -> Iterator[None]:
@@ -345,9 +361,14 @@ class JsonStore:
         task = self._ledger.picture.find(command.task_id)
         return Outcome(command=command, task=task, refusal=outcome.refusal)
 
+    @property
+    def _why_read_only(self) -> str:
+        cannot = "cannot be written to (file, folder or file system)"
+        return "was opened read-only" if self._asked_read_only else cannot
+
     def _all_refused(self, commands: Sequence[Command], claiming: Claiming | None) -> tuple[Outcome, ...]:
-        why = "was opened read-only" if self._asked_read_only else "cannot be written to (file, folder or file system)"
-        refusal = Refusal(code=Code.READ_ONLY, message=one_line(f"{self.address} {why}; nothing was changed"))
+        message = one_line(f"{self.address} {self._why_read_only}; nothing was changed")
+        refusal = Refusal(code=Code.READ_ONLY, message=message)
         if claiming is not None:
             raise StoreError(Fault.READ_ONLY, refusal.message)
         with self.reading():

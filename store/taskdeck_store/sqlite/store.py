@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import apsw
 
@@ -36,10 +36,12 @@ from taskdeck_store.sqlite.faults import explained, explanation
 from taskdeck_store.sqlite.opening import Opened
 from taskdeck_store.sqlite.tallies import Tallies
 from taskdeck_store.sqlite.where import Where
-from taskdeck_store.values import Event, State, Task
+from taskdeck_store.values import Claim, Event, State, Task
 
 if TYPE_CHECKING:
     from taskdeck_store.sqlite.waiting import Waiter
+
+T = TypeVar("T")
 
 _READ_PATIENCE = 1.0
 """Seconds that a read waits for a program that has locked even readers out."""
@@ -120,25 +122,41 @@ class SqliteStore:
     def _apply(self, commands: Sequence[Command], claiming: Claiming | None, *, whole: bool) -> tuple[Outcome, ...]:
         if self._reading:
             raise RuntimeError("apply cannot run inside reading: it would not see the latest commit")
-        opened = self._current(latest=False)
+        self._current(latest=False)
         if self.read_only:
             return self._all_refused(commands, claiming)
-        deadline = time.monotonic() + self._patience
-        with self._lock.hold(self._patience):
-            begun = time.monotonic()
-            opened.patience = max(0.0, deadline - begun)
-            try:
-                outcomes, seq = self._committed(opened, commands, claiming, whole)
-            except apsw.Error as error:
-                raise explanation(error, self._path, "write") from error
-            finally:
-                opened.patience = _READ_PATIENCE
-            if seq and time.monotonic() - begun > _SLOW:
-                self._lock.notice(seq)
-        if outcomes is None:
+        return self._under_lock(lambda opened: self._committed(opened, commands, claiming, whole))
+
+    def renew(self, held: Mapping[str, Claim], seconds: float) -> frozenset[str]:
+        """Put off the end of leases; see the contract."""
+        if self._reading:
+            raise RuntimeError("renew cannot run inside reading")
+        self._current(latest=False)
+        if self.read_only:
+            raise StoreError(Fault.READ_ONLY, f"{self.address} {self._why_read_only}; no lease was renewed")
+        return self._under_lock(lambda opened: (self._renewed(opened, held, seconds), 0))
+
+    def _under_lock(self, commit: Callable[[Opened], tuple[T | None, int]]) -> T:
+        """Hold the write lock for a commit that returns what it found out, and the seq of its last event or 0.
+
+        Where it returns None, the file turned out to be another by now, and it is called anew.
+        """
+        while True:
+            opened, deadline = self._current(latest=False), time.monotonic() + self._patience
+            with self._lock.hold(self._patience):
+                begun = time.monotonic()
+                opened.patience = max(0.0, deadline - begun)
+                try:
+                    found, seq = commit(opened)
+                except apsw.Error as error:
+                    raise explanation(error, self._path, "write") from error
+                finally:
+                    opened.patience = _READ_PATIENCE
+                if seq and time.monotonic() - begun > _SLOW:
+                    self._lock.notice(seq)
+            if found is not None:
+                return found
             self._current()
-            return self._apply(commands, claiming, whole=whole)
-        return outcomes
 
     @contextmanager
     def reading(self, *, latest: bool = True) -> Iterator[None]:
@@ -300,9 +318,25 @@ class SqliteStore:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
 
+    def _renewed(self, opened: Opened, held: Mapping[str, Claim], seconds: float) -> frozenset[str] | None:
+        connection = opened.connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            if not opened.is_current():
+                return None
+            lost = writes.renew(connection, held, clock.plus(self._now(), seconds))
+            connection.execute("ROLLBACK" if len(lost) == len(held) else "COMMIT")
+            return lost
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+    @property
+    def _why_read_only(self) -> str:
+        return "was opened read-only" if self._asked_read_only else self._unwritable
+
     def _all_refused(self, commands: Sequence[Command], claiming: Claiming | None) -> tuple[Outcome, ...]:
-        why = "was opened read-only" if self._asked_read_only else self._unwritable
-        refusal = Refusal(code=Code.READ_ONLY, message=f"{self.address} {why}; nothing was changed")
+        refusal = Refusal(code=Code.READ_ONLY, message=f"{self.address} {self._why_read_only}; nothing was changed")
         if claiming is not None:
             raise StoreError(Fault.READ_ONLY, refusal.message)
         with self.reading():

@@ -19,7 +19,7 @@ from taskdeck_store.sqlite import reads, rows, sealing
 from taskdeck_store.sqlite.faults import said
 from taskdeck_store.sqlite.rows import Row, fetch
 from taskdeck_store.sqlite.where import Where
-from taskdeck_store.values import Action, Event, Json, Task, Time
+from taskdeck_store.values import Action, Claim, Event, Json, Task, Time
 
 if TYPE_CHECKING:
     from apsw import Connection
@@ -82,6 +82,19 @@ def transact(
             for number, task_id in enumerate(ids, len(commands))
         ]
     return outcomes
+
+
+def renew(connection: Connection, held: Mapping[str, Claim], until: Time) -> frozenset[str]:
+    """Have leases run out at a moment; return the ids of the tasks that are not held; nothing is committed."""
+    lost = set()
+    for task_id, claim in held.items():
+        task = reads.task(connection, task_id)
+        if task is not None and machine.is_held(task, claim, reads.brought_by(connection, task_id)):
+            # A trigger puts every other change on record.
+            connection.execute("UPDATE tasks SET lease_until = ? WHERE id = ?", (until, task_id))
+        else:
+            lost.add(task_id)
+    return frozenset(lost)
 
 
 def _tried(connection: Connection, command: Command, number: int, at: Time, refused: Mapping[int, Refusal]) -> Outcome:
