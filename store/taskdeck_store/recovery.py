@@ -28,10 +28,15 @@ def release_overdue(store: Store, *, actor: str, now: Time, note: str | None = N
     return store.apply([_release(task, actor, now, group, note) for task in overdue(store, now)])
 
 
-def _release(task: Task, actor: str, now: Time, group: str, note: str | None) -> Command:
+def overdue_note(task: Task) -> str:
+    """Return why a task is released whose lease has run out: when that was, and who held it."""
     ended = clock.normalised(task.lease_until or "")
     holder = f"{one_line(task.owner, _LONGEST_NAME)} held it" if task.owner else "nobody is named who held it"
-    why = f"its lease ran out at {ended}; {holder}"
+    return f"its lease ran out at {ended}; {holder}"
+
+
+def _release(task: Task, actor: str, now: Time, group: str, note: str | None) -> Command:
+    why = overdue_note(task)
     return command(
         task.id,
         Action.RELEASE,

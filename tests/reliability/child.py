@@ -138,9 +138,10 @@ def writer(request: dict[str, Any]) -> dict[str, Any]:
         told = os.open(request["told"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(told, 1)
         os.dup2(os.open(request["told"] + ".errors", os.O_WRONLY | os.O_CREAT), 2)
-        sys.argv = ["writer.py", request["path"], request["name"], "0"]
+        program = request["program"] or str(_WRITER)
+        sys.argv = [program, request["path"], request["name"], "0"]
         try:
-            runpy.run_path(str(_WRITER), run_name="__main__")
+            runpy.run_path(program, run_name="__main__")
         except BaseException:
             sys.excepthook(*sys.exc_info())
             raise

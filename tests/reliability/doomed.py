@@ -82,9 +82,12 @@ class Nursery:
         assert found.status == 0, found
         return msgspec.msgpack.decode(record.read_bytes(), type=list[Call])
 
-    def writer(self, path: Path, name: str, told: Path) -> int:
-        """Begin a writer without end, which tells its commits in a file; return its process id."""
-        pid: int = self._ask(do="writer", path=str(path), name=name, told=str(told))["pid"]
+    def writer(self, path: Path, name: str, told: Path, *, program: str | None = None) -> int:
+        """Begin a writer without end, which tells its commits in a file; return its process id.
+
+        `program` is another one than tests/store/writer.py, which need not mind how many commits to make.
+        """
+        pid: int = self._ask(do="writer", path=str(path), name=name, told=str(told), program=program)["pid"]
         return pid
 
     def end(self, pid: int) -> int:

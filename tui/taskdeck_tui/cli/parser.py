@@ -183,6 +183,24 @@ def _export(parser: ArgumentParser) -> None:
     _actor(parser)
 
 
+def _run(parser: ArgumentParser) -> None:
+    _store(parser)
+    _query(parser, "only the tasks that match this: tag:x priority<3 … (all)")
+    parser.add_argument("--handlers", metavar="MODULE:OBJECT", type=values.term, help="execute, verify and start in it")
+    parser.add_argument("--exec", dest="command", metavar="COMMAND", help="a shell command: the task as JSON on stdin")
+    parser.add_argument("--once", action="store_true", help="end after one task")
+    parser.add_argument("--until-empty", action="store_true", help="end when nothing is left to start")
+    parser.add_argument("--jobs", metavar="N", type=values.number, default=1, help="so many at a time (%(default)s)")
+    parser.add_argument("--processes", action="store_true", help="each in a process of its own, not in a thread")
+    for name, default, meaning in (
+        ("--lease", 60.0, "a task is held so long without a sign of life (60)"),
+        ("--time-limit", None, "a task is given up after so long (never)"),
+        ("--grace", 30.0, "when stopped, how long to wait for what is under way (30)"),
+    ):
+        parser.add_argument(name, metavar="SECONDS", type=values.seconds, default=default, help=meaning)
+    parser.add_argument("--actor", metavar="NAME", type=values.text, help="who you are ($TASKDECK_ACTOR, the worker)")
+
+
 def _backup(parser: ArgumentParser) -> None:
     _store(parser)
     parser.add_argument("target", metavar="TARGET", help="where to put the copy; nothing may be there yet")
@@ -246,6 +264,7 @@ FORMS: Mapping[str, Form] = {
     "replay": Form("go back: the board or a task as it was, events between, a task's story", _replay, asks=True),
     "stats": Form("measure what the audit log tells: throughput, times, attempts, failures, actors", _stats, asks=True),
     "verify": Form("check the audit log's chain of hashes, and the tasks against their events", _verify),
+    "run": Form("work on the tasks of the queue, with handlers in Python or a shell command", _run, asks=True),
     "export": Form(
         "put tasks and their events into one file, to be verified and replayed anywhere", _export, asks=True
     ),

@@ -10,6 +10,8 @@ from taskdeck_tui.safe import safe
 
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _LIKE_AN_OPTION = re.compile(r"-(?:[^-0-9]|[0-9]+[A-Za-z])")
+_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
+_YEAR = 365 * 86_400
 _SHIELD = "\0"
 
 
@@ -35,6 +37,21 @@ def count(word: str) -> int:
     if number < 0:
         raise ArgumentTypeError(f"a number from 0 up is needed, not {number}")
     return number
+
+
+def number(word: str) -> int:
+    """Return a whole number from 1 up."""
+    found = whole(word)
+    if found < 1:
+        raise ArgumentTypeError(f"a number from 1 up is needed, not {found}")
+    return found
+
+
+def seconds(word: str) -> float:
+    """Return a length of time above zero, up to a year."""
+    if not _SECONDS.fullmatch(word) or not 0 < float(word) <= _YEAR:
+        raise ArgumentTypeError(f"a number of seconds above 0 is needed, not {_cut(word)}")
+    return float(word)
 
 
 def json_value(word: str) -> Json:

@@ -1,0 +1,60 @@
+"""What is committed for what came of a part: pure functions from the end of the work to a command."""
+
+from __future__ import annotations
+
+from taskdeck_store.machine import Command, command
+from taskdeck_store.recovery import overdue_note
+from taskdeck_store.values import Action, Claim, Task, Time
+from taskdeck_store.worker.part import Ended, Part
+
+
+def closing(part: Part, task: Task, ended: Ended, claim: Claim | None, *, actor: str, lease: Time | None) -> Command:
+    """Return the command for what came of a part. A result is handed in with a `lease` to look at it, or with None."""
+    if ended.error is not None and part is Part.WORK:
+        return tried(task, ended.error, claim, actor=actor, final=ended.final)
+    if part is Part.WORK:
+        return _held(task, Action.SUBMIT, claim, actor, result=ended.result, lease_until=lease)
+    if ended.verdict and ended.error is None:
+        return _held(task, Action.APPROVE, claim, actor)
+    why = ended.error or ended.reason or "verify said no"
+    if ended.final or is_last(task):
+        return _held(task, Action.FAIL, claim, actor, error=why)
+    return _held(task, Action.REJECT, claim, actor, note=why)
+
+
+def tried(task: Task, why: str, claim: Claim | None, *, actor: str, final: bool = False) -> Command:
+    """Return the command that ends an attempt in vain: back to the queue, or the end of the task if it was the last."""
+    if final or is_last(task):
+        return _held(task, Action.FAIL, claim, actor, error=why)
+    return _held(task, Action.RELEASE, claim, actor, note=why)
+
+
+def stopped(task: Task, claim: Claim | None, *, actor: str) -> Command:
+    """Return the command that gives back what a worker was at when it was stopped, also after the last attempt."""
+    return _held(task, Action.RELEASE, claim, actor, note="the worker was stopped")
+
+
+def recovered(task: Task, *, actor: str, now: Time) -> Command:
+    """Return the command for a task whose lease has run out: as `tried`, since it may have killed its worker."""
+    why = overdue_note(task)
+    if is_last(task):
+        return command(
+            task.id,
+            Action.FAIL,
+            actor=actor,
+            expect=task.version,
+            overdue_at=now,
+            error=f"{why}; it was the last attempt",
+        )
+    return command(task.id, Action.RELEASE, actor=actor, expect=task.version, overdue_at=now, note=why)
+
+
+def is_last(task: Task) -> bool:
+    """Tell whether a task is not to be tried again after this attempt: it would have gone back as often as it may."""
+    return task.attempts + 1 >= task.max_attempts
+
+
+def _held(task: Task, action: Action, claim: Claim | None, actor: str, **given: object) -> Command:
+    if claim is None:
+        return command(task.id, action, actor=actor, expect=task.version, **given)  # type: ignore[arg-type]
+    return command(task.id, action, actor=actor, claim=claim, **given)  # type: ignore[arg-type]

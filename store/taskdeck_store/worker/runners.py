@@ -1,0 +1,210 @@
+"""Where the parts are done: in threads, on an event loop, or in processes. Each says when one has ended.
+
+What is dropped says so no more: a process is killed, a coroutine is cancelled, and a thread, which nothing can end,
+goes on beside the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Protocol, TypeAlias
+
+from taskdeck_store.values import Task
+from taskdeck_store.worker.handlers import Handlers
+from taskdeck_store.worker.part import Ended, Part, do, do_async, needs_loop
+from taskdeck_store.worker.process import Process
+
+Tell: TypeAlias = Callable[[str, Ended], None]
+"""What a runner calls, from any thread, with the id of a task and what came of its part."""
+
+
+class Runner(Protocol):
+    """Does parts beside each other, as many as it is given."""
+
+    def begin(self, part: Part, task: Task) -> None:
+        """Begin a part; no other of this task is under way."""
+
+    def drop(self, task_id: str) -> None:
+        """End what is under way for a task, and say nothing of it."""
+
+    def close(self) -> None:
+        """End everything, and wait for nothing that may take long."""
+
+
+class Threads:
+    """A thread for each part that is under way, used again for the next."""
+
+    def __init__(self, handlers: Handlers, tell: Tell) -> None:
+        self._handlers = handlers
+        self._tell = tell
+        self._idle: list[_Thread] = []
+        self._busy: dict[str, _Thread] = {}
+        self._taking = threading.Lock()
+
+    def begin(self, part: Part, task: Task) -> None:
+        """Begin a part in a thread."""
+        with self._taking:
+            thread = self._idle.pop() if self._idle else _Thread(self._work)
+            self._busy[task.id] = thread
+        thread.todo.put((part, task))
+
+    def drop(self, task_id: str) -> None:
+        """Leave the thread of a task to itself."""
+        with self._taking:
+            self._busy.pop(task_id, None)
+
+    def close(self) -> None:
+        """End the threads that do nothing."""
+        with self._taking:
+            idle, self._idle = self._idle, []
+            self._busy.clear()
+        for thread in idle:
+            thread.todo.put(None)
+
+    def _work(self, thread: _Thread) -> None:
+        while (item := thread.todo.get()) is not None:
+            part, task = item
+            ended = do(self._handlers, part, task)
+            with self._taking:
+                if self._busy.get(task.id) is not thread:
+                    return
+                del self._busy[task.id]
+                self._idle.append(thread)
+            self._tell(task.id, ended)
+
+
+class _Thread:
+    def __init__(self, work: Callable[[_Thread], None]) -> None:
+        self.todo: SimpleQueue[tuple[Part, Task] | None] = SimpleQueue()
+        # A daemon: a handler that never returns must not keep the process from ending.
+        threading.Thread(target=work, args=(self,), name="taskdeck-worker", daemon=True).start()
+
+
+class Loop:
+    """An event loop in a thread of its own, for handlers that are to be awaited."""
+
+    def __init__(self, handlers: Handlers, tell: Tell) -> None:
+        self._handlers = handlers
+        self._tell = tell
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="taskdeck-worker-loop", daemon=True)
+        self._thread.start()
+
+    def begin(self, part: Part, task: Task) -> None:
+        """Begin a part on the loop."""
+        self._loop.call_soon_threadsafe(self._begin, part, task)
+
+    def drop(self, task_id: str) -> None:
+        """Cancel the part of a task."""
+        self._loop.call_soon_threadsafe(self._cancel, task_id)
+
+    def close(self) -> None:
+        """Cancel what is under way, and end the loop."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=_CLOSING)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+        # Those that were dropped may be on their way to their end as well.
+        under_way = asyncio.all_tasks(self._loop)
+        for task in under_way:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*under_way, return_exceptions=True))
+        self._loop.close()
+
+    def _begin(self, part: Part, task: Task) -> None:
+        self._busy[task.id] = self._loop.create_task(self._do(part, task))
+
+    def _cancel(self, task_id: str) -> None:
+        under_way = self._busy.pop(task_id, None)
+        if under_way is not None:
+            under_way.cancel()
+
+    async def _do(self, part: Part, task: Task) -> None:
+        ended = await do_async(self._handlers, part, task)
+        if self._busy.get(task.id) is asyncio.current_task():
+            del self._busy[task.id]
+            self._tell(task.id, ended)
+
+
+class Mixed:
+    """Threads, and a loop for what is to be awaited."""
+
+    def __init__(self, handlers: Handlers, tell: Tell) -> None:
+        self._handlers = handlers
+        self._threads = Threads(handlers, tell)
+        self._loop = Loop(handlers, tell) if any(needs_loop(handlers, part) for part in Part) else None
+
+    def begin(self, part: Part, task: Task) -> None:
+        """Begin a part where it belongs."""
+        runner = self._loop if self._loop is not None and needs_loop(self._handlers, part) else self._threads
+        runner.begin(part, task)
+
+    def drop(self, task_id: str) -> None:
+        """Drop the part of a task, wherever it is."""
+        self._threads.drop(task_id)
+        if self._loop is not None:
+            self._loop.drop(task_id)
+
+    def close(self) -> None:
+        """End both."""
+        self._threads.close()
+        if self._loop is not None:
+            self._loop.close()
+
+
+class Processes:
+    """A process for each part that is under way, used again for the next. One that is dropped is killed."""
+
+    def __init__(self, reference: str, tell: Tell) -> None:
+        self._reference = reference
+        self._tell = tell
+        self._idle: list[Process] = []
+        self._busy: dict[str, Process] = {}
+        self._taking = threading.Lock()
+
+    def begin(self, part: Part, task: Task) -> None:
+        """Begin a part in a process."""
+        with self._taking:
+            process = self._idle.pop() if self._idle else None
+        if process is None:
+            process = Process(self._reference)
+        with self._taking:
+            self._busy[task.id] = process
+        threading.Thread(target=self._work, args=(process, part, task), name="taskdeck-worker", daemon=True).start()
+
+    def drop(self, task_id: str) -> None:
+        """Kill the process of a task."""
+        with self._taking:
+            process = self._busy.pop(task_id, None)
+        if process is not None:
+            process.kill()
+
+    def close(self) -> None:
+        """End those that do nothing, and kill the others."""
+        with self._taking:
+            idle, self._idle = self._idle, []
+            busy, self._busy = self._busy, {}
+        for process in idle:
+            process.end()
+        for process in busy.values():
+            process.kill()
+
+    def _work(self, process: Process, part: Part, task: Task) -> None:
+        ended = process.do(part, task)
+        with self._taking:
+            if self._busy.get(task.id) is not process:
+                return
+            del self._busy[task.id]
+            if process.is_alive:
+                self._idle.append(process)
+        self._tell(task.id, ended)
+
+
+_CLOSING = 2.0
+"""Seconds that coroutines have to end once they are cancelled."""

@@ -1,0 +1,342 @@
+"""The worker: it takes tasks from the queue, has the handlers work on them, and commits what comes of it.
+
+One thread holds the store, claims, renews leases and commits; the handlers run elsewhere and never touch the store.
+What was done is handed in and the next task claimed in one commit. Every commit is fenced on the claim, so that a
+worker that comes too late changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from taskdeck_store import clock, recovery
+from taskdeck_store.claiming import claim_of
+from taskdeck_store.contract import Claiming, Fault, Outcome, Store, StoreError
+from taskdeck_store.machine import Code, Command
+from taskdeck_store.query.terms import EVERYTHING, Field, Pattern, Query, TextTerm
+from taskdeck_store.values import Action, Claim, State, Task
+from taskdeck_store.worker import commits
+from taskdeck_store.worker.handlers import handlers_of, load
+from taskdeck_store.worker.part import Ended, Part
+from taskdeck_store.worker.runners import Mixed, Processes, Runner
+from taskdeck_store.worker.summary import Report, Summary
+
+Until: TypeAlias = Literal["stopped", "empty", "once"]
+
+_LOG = logging.getLogger("taskdeck.worker")
+_STORE_LOG = logging.getLogger("taskdeck.worker.store")
+_BEATS = 3
+"""Heartbeats in the time of a lease, and looks for those that ran out."""
+_SLEEP = 60.0
+_RETRY = 0.5
+"""Seconds until a store that could not be written is tried again."""
+_IN_REVIEW = Query((TextTerm(field=Field.STATE, choices=(Pattern("exact", State.REVIEW),)),))
+
+
+class _Held(Struct):
+    """A part that is under way. Without a claim, another worker's result is looked at, and may be by others too."""
+
+    part: Part
+    task: Task
+    claim: Claim | None
+    claimed: float
+    begun: float
+
+
+class _News:
+    """What the worker waits for: what has ended, told by any thread, and None as a wake-up, by any signal handler."""
+
+    def __init__(self) -> None:
+        # An Event would not do: a signal handler that sets it while it is waited for may wait for ever.
+        self._queue: SimpleQueue[tuple[str, Ended] | None] = SimpleQueue()
+        self._first: list[tuple[str, Ended] | None] = []
+        self.put = self._queue.put
+
+    def is_set(self) -> bool:
+        """Tell whether there are any."""
+        return bool(self._first) or not self._queue.empty()
+
+    def wait(self, timeout: float) -> None:
+        """Wait until there are some, or for so many seconds."""
+        if not self._first:
+            with suppress(Empty):
+                self._first.append(self._queue.get(timeout=timeout))
+
+    def taken(self) -> list[tuple[str, Ended]]:
+        """Return what has ended since the last call."""
+        found, self._first = self._first, []
+        with suppress(Empty):
+            while True:
+                found.append(self._queue.get_nowait())
+        return [item for item in found if item is not None]
+
+
+class Worker:
+    """Works on the tasks of a store. One thread calls `run`; any may call `stop`.
+
+    `handlers` is what `handlers_of` takes, or the name of one, ``MODULE:OBJECT``; with `processes` it must be a name,
+    and each part is done in a process of its own. `jobs` parts are done beside each other. Only tasks that match
+    `query` are claimed. A task is held for `lease` seconds without a sign of life; the worker gives three in that time.
+    A part that takes longer than `time_limit` seconds is given up. When it is stopped, it waits `grace` seconds for
+    what is under way. `owner` is who holds the tasks, and no other worker may have the same; `actor` is who says so in
+    the audit log. `report` is told what is committed, in the thread of `run`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        handlers: object,
+        *,
+        owner: str | None = None,
+        actor: str | None = None,
+        jobs: int = 1,
+        processes: bool = False,
+        query: Query = EVERYTHING,
+        lease: float = 60.0,
+        time_limit: float | None = None,
+        grace: float = 30.0,
+        now: clock.Clock = clock.utc_now,
+        report: Callable[[Report], object] | None = None,
+    ) -> None:
+        self.owner = owner or f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
+        self.actor = actor or self.owner
+        self.summary = Summary()
+        self._store = store
+        self._jobs = jobs
+        self._query = query
+        self._lease = lease
+        self._time_limit = time_limit
+        self._grace = grace
+        self._now = now
+        self._tell = report
+        self._news = _News()
+        self._reference = handlers if isinstance(handlers, str) else None
+        self._processes = processes
+        if processes and self._reference is None:
+            raise TypeError("a process imports its handlers: name them, as in 'module:object'")
+        self._handlers = load(handlers, Path.cwd()) if isinstance(handlers, str) else handlers_of(handlers)
+        self.verifies = self._handlers.verify is not None
+        """Whether it looks at results itself."""
+        self._held: dict[str, _Held] = {}
+        self._closings: list[tuple[Command, _Held]] = []
+        self._stop_by: float | None = None
+        self._claims_left: int | None = None
+        self._beat_at = self._recover_at = 0.0
+        self._is_idle = False
+        self._trouble_since: float | None = None
+
+    @property
+    def busy(self) -> int:
+        """How many parts are under way."""
+        return len(self._held)
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Have `run` claim nothing more, and return when what is under way is done; `at_once`, it is given back."""
+        self._stop_by = time.monotonic() + (0.0 if at_once else self._grace)
+        self._news.put(None)
+
+    def run(self, until: Until = "stopped") -> Summary:
+        """Work until stopped, until nothing is to be claimed and all is done, or on one task; return what was done.
+
+        Raises StoreError when the store could not be written for as long as a lease lasts.
+        """
+        self._claims_left = 1 if until == "once" else None
+        runner = self._runner()
+        try:
+            while True:
+                try:
+                    is_done = self._turn(runner, until)
+                    self._trouble_since = None
+                except StoreError as error:
+                    self._troubled(error)
+                    is_done = False
+                if is_done:
+                    return self.summary
+        finally:
+            runner.close()
+
+    def _runner(self) -> Runner:
+        def tell(task_id: str, ended: Ended) -> None:
+            self._news.put((task_id, ended))
+
+        if self._processes and self._reference is not None:
+            return Processes(self._reference, tell)
+        return Mixed(self._handlers, tell)
+
+    def _turn(self, runner: Runner, until: Until) -> bool:
+        """Commit what is done, claim what is free, and wait for news; tell whether there is nothing more to do."""
+        for task_id, ended in self._news.taken():
+            held = self._held.pop(task_id, None)
+            if held is not None:
+                self._close(held, ended)
+        self._end_late(runner)
+        if time.monotonic() >= self._beat_at:
+            self._beat(runner)
+        if time.monotonic() >= self._recover_at:
+            self._recover(runner)
+        free = self._free()
+        was_idle, is_closing = self._is_idle, bool(self._closings)
+        if was_idle:
+            # So that `wait` tells of what comes after this look.
+            self._store.changes()
+        claimed = self._commit(runner, free)
+        self._is_idle = claimed < free
+        if is_closing or self._closings:
+            # What has gone back to the queue may be claimed now.
+            return False
+        if not self._held and (self._stop_by is not None or self._claims_left == 0):
+            return True
+        if not self._held and not claimed and until != "stopped":
+            return True
+        if not self._is_idle:
+            self._news.wait(self._until_next())
+        elif was_idle:
+            self._store.wait(self._until_next(), self._news)
+        return False
+
+    def _close(self, held: _Held, ended: Ended) -> None:
+        is_looked_at = held.part is Part.WORK and self.verifies
+        lease = clock.plus(self._now(), self._lease) if is_looked_at else None
+        closing = commits.closing(held.part, held.task, ended, held.claim, actor=self.actor, lease=lease)
+        self._closings.append((closing, held))
+
+    def _end_late(self, runner: Runner) -> None:
+        """Give up what takes too long, and give back what is under way when there is no more time to wait for it."""
+        now = time.monotonic()
+        limit = self._time_limit
+        for task_id, held in list(self._held.items()):
+            if self._stop_by is not None and now >= self._stop_by:
+                del self._held[task_id]
+                runner.drop(task_id)
+                if held.part is Part.WORK:
+                    self._closings.append((commits.stopped(held.task, held.claim, actor=self.actor), held))
+            elif limit is not None and now >= held.begun + limit:
+                del self._held[task_id]
+                runner.drop(task_id)
+                what = "the work" if held.part is Part.WORK else "verify"
+                self._close(held, Ended(verdict=False, error=f"{what} took longer than {limit:g} s, and was given up"))
+
+    def _beat(self, runner: Runner) -> None:
+        claims = {task_id: held.claim for task_id, held in self._held.items() if held.claim is not None}
+        for task_id in self._store.renew(claims, self._lease) if claims else ():
+            runner.drop(task_id)
+            self._lost(self._held.pop(task_id))
+        self._beat_at = time.monotonic() + self._lease / _BEATS
+
+    def _recover(self, runner: Runner) -> None:
+        """Give back what dead workers held, and look at the results that they were about to look at."""
+        now = self._now()
+        overdue = recovery.overdue(self._store, now)
+        for outcome in self._store.apply([commits.recovered(task, actor=self.actor, now=now) for task in overdue]):
+            if outcome.refusal is None and outcome.task is not None:
+                why = outcome.command.note or outcome.command.fields["error"]
+                self._said(Report(task=outcome.task, action=outcome.command.action, why=why, is_recovery=True))
+        if self.verifies and self._stop_by is None:
+            for task in self._left_in_review()[: self._free()]:
+                self._begin(runner, Part.VERIFY, task, None)
+        self._recover_at = time.monotonic() + self._lease / _BEATS
+
+    def _left_in_review(self) -> list[Task]:
+        now = self._now()
+        leases = ((task, clock.normalised(task.lease_until or "")) for task in self._store.tasks(_IN_REVIEW))
+        return [task for task, lease in leases if lease is not None and lease < now and task.id not in self._held]
+
+    def _free(self) -> int:
+        if self._stop_by is not None:
+            return 0
+        held = len(self._held) + sum(self.verifies and closing.action is Action.SUBMIT for closing, _ in self._closings)
+        free = max(0, self._jobs - held)
+        return free if self._claims_left is None else min(free, self._claims_left)
+
+    def _commit(self, runner: Runner, free: int) -> int:
+        """Commit what is done, and claim so many tasks with it; return how many there were."""
+        closings = [closing for closing, _ in self._closings]
+        if free:
+            claiming = Claiming(owner=self.owner, actor=self.actor, seconds=self._lease, query=self._query, limit=free)
+            outcomes = self._store.claim(claiming, after=closings)
+        elif closings:
+            outcomes = self._store.apply(closings)
+        else:
+            return 0
+        held = [held for _, held in self._closings]
+        self._closings = []
+        for outcome, one in zip(outcomes, held, strict=False):
+            self._closed(runner, outcome, one)
+        started = [outcome for outcome in outcomes[len(closings) :] if outcome.refusal is None]
+        for outcome in started:
+            if outcome.task is not None:
+                self._said(Report(task=outcome.task, action=Action.START))
+                self._begin(runner, Part.WORK, outcome.task, claim_of(outcome))
+        if self._claims_left is not None:
+            self._claims_left -= len(started)
+        return len(started)
+
+    def _closed(self, runner: Runner, outcome: Outcome, held: _Held) -> None:
+        """Go on from what became of a commit."""
+        refusal, asked = outcome.refusal, outcome.command
+        if refusal is None and outcome.task is not None:
+            why = asked.note or asked.fields.get("error")
+            seconds = time.monotonic() - held.claimed
+            self._said(Report(task=outcome.task, action=asked.action, seconds=seconds, why=why))
+            if asked.action is Action.SUBMIT and self.verifies:
+                self._begin(runner, Part.VERIFY, outcome.task, claim_of(outcome), claimed=held.claimed)
+        elif refusal is not None and refusal.code is Code.READ_ONLY:
+            self._closings.append((asked, held))
+            raise StoreError(Fault.READ_ONLY, refusal.message)
+        elif refusal is not None and refusal.code is Code.INVALID and asked.action is Action.SUBMIT:
+            self._close(held, Ended(verdict=False, error=refusal.message))
+        else:
+            self._lost(held, refusal.message if refusal is not None else None)
+
+    def _begin(
+        self, runner: Runner, part: Part, task: Task, claim: Claim | None, *, claimed: float | None = None
+    ) -> None:
+        now = time.monotonic()
+        self._held[task.id] = _Held(part=part, task=task, claim=claim, claimed=claimed or now, begun=now)
+        runner.begin(part, task)
+
+    def _lost(self, held: _Held, why: str | None = None) -> None:
+        why = why or f"{self.owner} does not hold it any more"
+        self._said(Report(task=held.task, action=None, seconds=time.monotonic() - held.claimed, why=why))
+
+    def _said(self, report: Report) -> None:
+        self.summary.count(report)
+        level = logging.INFO if report.why is None else logging.WARNING
+        if _LOG.isEnabledFor(level):
+            what, why = report.action or "lost", f": {report.why}" if report.why else ""
+            _LOG.log(level, "%s: %s after %.3f s%s", report.task.id, what, report.seconds, why)
+        if self._tell is not None:
+            self._tell(report)
+
+    def _troubled(self, error: StoreError) -> None:
+        """Wait a little, and go on with what was not committed; the store itself knows what it has done already."""
+        now = time.monotonic()
+        self._trouble_since = self._trouble_since or now
+        if now - self._trouble_since > self._lease or (self._stop_by is not None and now > self._stop_by):
+            raise error
+        _STORE_LOG.warning("%s; trying again", error.message)
+        self._news.wait(_RETRY)
+
+    def _until_next(self) -> float:
+        """Return the seconds until something is due."""
+        return max(0.0, min(self._moments()) - time.monotonic())
+
+    def _moments(self) -> Iterator[float]:
+        yield time.monotonic() + _SLEEP
+        yield self._recover_at
+        if self._held:
+            yield self._beat_at
+        if self._stop_by is not None:
+            yield self._stop_by
+        if self._time_limit is not None:
+            yield from (held.begun + self._time_limit for held in self._held.values())
