@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from msgspec import Struct
@@ -283,18 +283,19 @@ def changed_meanwhile(task: Task, last: str | None) -> Refusal:
     return Refusal(code=Code.CONFLICT, message=message)
 
 
-def is_held(task: Task, claim: Claim, brought_by: str | None) -> bool:
-    """Tell whether a task is held by a claim; `brought_by` is the version of the event that brought it to its state."""
-    return task.owner == claim.owner and brought_by == claim.version
+def is_held(task: Task, claim: Claim, brought_by: Callable[[str], str | None]) -> bool:
+    """Tell whether a task is held by a claim.
 
-
-def lost_claim(task: Task, claim: Claim, brought_by: str | None, last: str | None) -> Refusal | None:
-    """Return the refusal of a command whose sender holds the task no longer, or None.
-
-    `brought_by` is the version of the event that brought the task to its state, `last` says who did what to it last.
+    `brought_by` finds, for a task's id, the version of the event that brought it to its state. It is not asked where
+    that is the task's last event.
     """
-    if is_held(task, claim, brought_by):
-        return None
+    if task.owner != claim.owner:
+        return False
+    return task.version == claim.version or brought_by(task.id) == claim.version
+
+
+def lost_claim(task: Task, claim: Claim, last: str | None) -> Refusal:
+    """Return the refusal of a command whose sender holds the task no longer; `last` says who did what to it last."""
     who = f"; {last}" if last else ""
     message = f"{claim.owner} does not hold {task.id} any more: it is {said(task.state)} now{who}; nothing was changed"
     return Refusal(code=Code.CONFLICT, message=message)

@@ -68,10 +68,9 @@ class Draft:
         task = self._task(command.task_id)
         if task is not None and command.action is not Action.ADD and not self._is_current(command.expect, task):
             return self._refused(command, self._conflict(task))
-        if task is not None and command.claim is not None:
-            lost = machine.lost_claim(task, command.claim, self._brought_by(task.id), self._last(task))
-            if lost is not None:
-                return self._refused(command, lost)
+        claim = command.claim
+        if task is not None and claim is not None and not machine.is_held(task, claim, self._brought_by):
+            return self._refused(command, machine.lost_claim(task, claim, self._last(task)))
         move = machine.transition(task, _as_read_back(command), self._at)
         if isinstance(move, Refusal):
             return self._refused(command, move)
@@ -80,7 +79,7 @@ class Draft:
     def is_lost(self, task_id: str, claim: Claim) -> bool:
         """Tell whether a task is not held by a claim."""
         task = self._task(task_id)
-        return task is None or not machine.is_held(task, claim, self._brought_by(task_id))
+        return task is None or not machine.is_held(task, claim, self._brought_by)
 
     def write(self, before: Task | None, after: Task) -> Record:
         """Put a task into the file instead of what was there; return its record."""

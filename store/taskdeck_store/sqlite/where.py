@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from taskdeck_store import clock
@@ -27,7 +28,7 @@ class Where:
     """
 
     def __init__(self, query: Query, now: Time) -> None:
-        self.states = tuple(state for state in State if _state_holds(query, state))
+        self.states = _states(query)
         self.parameters: list[SQLiteValue] = []
         self.condition = ""
         for term in query.terms:
@@ -92,6 +93,11 @@ def _moment(now: Time, age: float) -> Time:
         return clock.plus(now, -age)
     except OverflowError:
         return _EARLIEST if age > 0 else _LATEST
+
+
+@lru_cache(maxsize=64)
+def _states(query: Query) -> tuple[State, ...]:
+    return tuple(state for state in State if _state_holds(query, state))
 
 
 def _state_holds(query: Query, state: State) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import apsw
@@ -89,7 +89,7 @@ def renew(connection: Connection, held: Mapping[str, Claim], until: Time) -> fro
     lost = set()
     for task_id, claim in held.items():
         task = reads.task(connection, task_id)
-        if task is not None and machine.is_held(task, claim, reads.brought_by(connection, task_id)):
+        if task is not None and machine.is_held(task, claim, partial(reads.brought_by, connection)):
             # A trigger puts every other change on record.
             connection.execute("UPDATE tasks SET lease_until = ? WHERE id = ?", (until, task_id))
         else:
@@ -131,10 +131,9 @@ def _outcome(connection: Connection, command: Command, number: int, at: Time) ->
     if task is not None and command.expect not in (None, task.version) and command.action is not Action.ADD:
         return Outcome(command=command, task=task, refusal=_conflict(connection, task))
     if task is not None and command.claim is not None:
-        brought_by = reads.brought_by(connection, task.id)
-        lost = machine.lost_claim(task, command.claim, brought_by, _last(connection, task))
-        if lost is not None:
-            return Outcome(command=command, task=task, refusal=lost)
+        claim = command.claim
+        if not machine.is_held(task, claim, partial(reads.brought_by, connection)):
+            return Outcome(command=command, task=task, refusal=machine.lost_claim(task, claim, _last(connection, task)))
     try:
         move = transition(task, held, at)
         if isinstance(move, Refusal):

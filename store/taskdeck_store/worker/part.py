@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from taskdeck_store import jsontext
 from taskdeck_store.values import Json, Task
 from taskdeck_store.worker.failure import bounded, told
 from taskdeck_store.worker.handlers import Failed, GiveUp, Handler, Handlers, is_async
@@ -76,9 +75,7 @@ def _awaitable(function: Callable[[Task], Any], task: Task) -> Awaitable[Any]:
 
 def _ended(part: Part, answer: object) -> Ended:
     if part is Part.WORK:
-        result = msgspec.to_builtins(answer, str_keys=True)
-        jsontext.encode(result)
-        return Ended(result=result)
+        return Ended(result=msgspec.to_builtins(answer, str_keys=True))
     if isinstance(answer, tuple) and len(answer) == 2:
         verdict, reason = answer
     else:
