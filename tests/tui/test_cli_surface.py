@@ -21,7 +21,7 @@ from taskdeck_tui.cli.parser import FORMS, MOVES
 COMMANDS = (
     *("board", "demo", "init", "add", "list", "counts", "show"),
     *("start", "submit", "approve", "reject", "fail", "retry", "release", "step", "log"),
-    *("replay", "stats", "verify", "run", "export", "backup", "restore", "recover", "completion"),
+    *("replay", "stats", "verify", "metrics", "run", "export", "backup", "restore", "recover", "completion"),
 )
 
 

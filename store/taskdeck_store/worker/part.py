@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from taskdeck_store.values import Json, Task
+from taskdeck_store.worker import tracing
 from taskdeck_store.worker.failure import bounded, told
 from taskdeck_store.worker.handlers import Failed, GiveUp, Handler, Handlers, is_async
 
@@ -42,26 +43,30 @@ def needs_loop(handlers: Handlers, part: Part) -> bool:
 
 def do(handlers: Handlers, part: Part, task: Task) -> Ended:
     """Do a part, and return what came of it, whatever that is."""
-    try:
-        answer: object = None
-        for function in _functions(handlers, part):
-            answer = function(task)
-        return _ended(part, answer)
-    except BaseException as error:
-        return _failed(error)
+    with tracing.span(part, task) as span:
+        try:
+            answer: object = None
+            for function in _functions(handlers, part):
+                answer = function(task)
+            return _ended(part, answer)
+        except BaseException as error:
+            tracing.fail(span, error)
+            return _failed(error)
 
 
 async def do_async(handlers: Handlers, part: Part, task: Task) -> Ended:
     """Do a part whose handlers are to be awaited, as `do`; one that is not is called in a thread."""
-    try:
-        answer: object = None
-        for function in _functions(handlers, part):
-            answer = await _awaitable(function, task)
-        return _ended(part, answer)
-    except asyncio.CancelledError:
-        raise
-    except BaseException as error:
-        return _failed(error)
+    with tracing.span(part, task) as span:
+        try:
+            answer: object = None
+            for function in _functions(handlers, part):
+                answer = await _awaitable(function, task)
+            return _ended(part, answer)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            tracing.fail(span, error)
+            return _failed(error)
 
 
 def _functions(handlers: Handlers, part: Part) -> list[Handler]:

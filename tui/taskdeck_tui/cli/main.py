@@ -123,6 +123,10 @@ def _command(name: str, options: Namespace, output: Output) -> int:
             from taskdeck_tui.cli.verifying import verify_store
 
             return verify_store(options, output)
+        case "metrics":
+            from taskdeck_tui.cli.metrics import metrics
+
+            return metrics(options, output)
         case "run":
             from taskdeck_tui.cli.running import run
 

@@ -201,6 +201,12 @@ def _run(parser: ArgumentParser) -> None:
     parser.add_argument("--actor", metavar="NAME", type=values.text, help="who you are ($TASKDECK_ACTOR, the worker)")
 
 
+def _metrics(parser: ArgumentParser) -> None:
+    _store(parser)
+    parser.add_argument("--listen", metavar="HOST:PORT", type=values.place, help="answer whoever asks, until ctrl+c")
+    parser.add_argument("--file", metavar="PATH", type=values.text, help="write them there, whole, and end")
+
+
 def _backup(parser: ArgumentParser) -> None:
     _store(parser)
     parser.add_argument("target", metavar="TARGET", help="where to put the copy; nothing may be there yet")
@@ -264,6 +270,7 @@ FORMS: Mapping[str, Form] = {
     "replay": Form("go back: the board or a task as it was, events between, a task's story", _replay, asks=True),
     "stats": Form("measure what the audit log tells: throughput, times, attempts, failures, actors", _stats, asks=True),
     "verify": Form("check the audit log's chain of hashes, and the tasks against their events", _verify),
+    "metrics": Form("tell a monitoring system about the store, in the text format of Prometheus", _metrics),
     "run": Form("work on the tasks of the queue, with handlers in Python or a shell command", _run, asks=True),
     "export": Form(
         "put tasks and their events into one file, to be verified and replayed anywhere", _export, asks=True

@@ -11,6 +11,8 @@ from taskdeck_tui.safe import safe
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _LIKE_AN_OPTION = re.compile(r"-(?:[^-0-9]|[0-9]+[A-Za-z])")
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
+_PORT = re.compile(r"[0-9]{1,5}")
+_PORTS = 65_535
 _YEAR = 365 * 86_400
 _SHIELD = "\0"
 
@@ -52,6 +54,14 @@ def seconds(word: str) -> float:
     if not _SECONDS.fullmatch(word) or not 0 < float(word) <= _YEAR:
         raise ArgumentTypeError(f"a number of seconds above 0 is needed, not {_cut(word)}")
     return float(word)
+
+
+def place(word: str) -> tuple[str, int]:
+    """Return a host and a port of ``HOST:PORT``; an IPv6 address stands in brackets."""
+    host, _, port = word.rpartition(":")
+    if not host or not _PORT.fullmatch(port) or int(port) > _PORTS:
+        raise ArgumentTypeError(f"HOST:PORT is needed, as in 127.0.0.1:9464, not {_cut(word)}")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def json_value(word: str) -> Json:
