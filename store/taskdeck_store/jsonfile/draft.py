@@ -250,5 +250,5 @@ def _as_read_back(command: Command) -> Command:
     json = {name: value for name, value in command.fields.items() if name in ("data", "result") and value is not None}
     if not json:
         return command
-    read_back = {name: jsontext.decode(jsontext.encode(value)) for name, value in json.items()}
+    read_back = {name: jsontext.plain(value) for name, value in json.items()}
     return replace(command, fields={**command.fields, **read_back})

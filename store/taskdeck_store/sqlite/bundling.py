@@ -168,7 +168,7 @@ def _event_row(event: Event) -> tuple[Any, ...]:
         None if event.to_state is None else str(event.to_state),
         event.attempts,
         event.note,
-        jsontext.encode(event.changes),
+        jsontext.written(event.changes),
         event.group,
         event.undoes,
         event.hash,

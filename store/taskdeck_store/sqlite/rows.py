@@ -194,12 +194,12 @@ def state_named(name: str) -> State:
 
 
 def column(name: str, task: Task) -> str | int | None:
-    """Return what a column of `tasks` holds for a task. Raises ValueError for what JSON cannot say."""
+    """Return what a column of `tasks` holds for a task whose JSON was read as such."""
     value = getattr(task, name)
     if name == "tags":
-        return jsontext.encode(list(value)) if value else _NO_TAGS
+        return jsontext.written(list(value)) if value else _NO_TAGS
     if name in ("data", "result"):
-        return None if value is None else jsontext.encode(value)
+        return None if value is None else jsontext.written(value)
     return None if value is None else value if isinstance(value, int) else str(value)
 
 

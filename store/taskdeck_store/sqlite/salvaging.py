@@ -104,4 +104,4 @@ def _age(task: Task) -> int:
 def _event_row(event: Event, salvage: Salvage) -> list[Any]:
     told = [str(value) if isinstance(value, str) else value for value in (getattr(event, name) for name in _EVENT[:-1])]
     seals = (event.group, event.undoes, event.hash, salvage.operations.get(event.seq))
-    return [*told, jsontext.encode(event.changes), *seals]
+    return [*told, jsontext.written(event.changes), *seals]

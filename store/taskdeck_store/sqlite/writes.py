@@ -182,7 +182,7 @@ def _moved(
         event.to_state,
         event.attempts,
         event.note,
-        jsontext.encode(event.changes),
+        jsontext.written(event.changes),
         event.group,
         event.hash,
         command.operation,
@@ -219,7 +219,7 @@ def _held(command: Command) -> Command | Refusal:
     for name, value in command.fields.items():
         if name in _JSON:
             try:
-                json[name] = jsontext.decode(jsontext.encode(machine.plain(value)))
+                json[name] = jsontext.plain(machine.plain(value))
             except ValueError as error:
                 message = f"cannot {command.action} {said(command.task_id)}: {name}: {said(error)}"
                 return Refusal(code=Code.INVALID, message=message)
