@@ -493,6 +493,27 @@ def test_what_is_under_way_when_there_is_no_more_time_is_given_back(path: Path, 
         assert mine.events("t-1")[-1].note == "the worker was stopped"
 
 
+def test_an_interrupt_gives_back_what_is_under_way_and_commits_what_is_done(store: Store, opened: Opener) -> None:
+    for task_id in ("a", "b"):
+        put(store, task_id)
+    go_on = threading.Event()
+
+    def execute(task: Task) -> int:
+        if task.id == "b":
+            go_on.wait(PATIENCE)
+        return 1
+
+    def interrupted(report: Report) -> None:
+        if report.action is Action.SUBMIT:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work(store, execute, jobs=2, report=interrupted)
+    go_on.set()
+    assert [state(store, one) for one in "ab"] == [State.REVIEW, State.PENDING]
+    assert store.events("b")[-1].note == "the worker was stopped"
+
+
 def test_a_store_that_cannot_be_written_for_a_while_costs_nothing(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     lock = WriteLock(path.with_name(path.name + SUFFIX), like=path)
     begun, locked = threading.Event(), threading.Event()

@@ -148,7 +148,8 @@ class Worker:
     def run(self, until: Until = "stopped") -> Summary:
         """Work until stopped, until nothing is to be claimed and all is done, or on one task; return what was done.
 
-        Raises StoreError when the store could not be written for as long as a lease lasts.
+        Raises StoreError when the store could not be written for as long as a lease lasts. What else ends it, an
+        interrupt above all, ends it when all is given back.
         """
         self._claims_left = 1 if until == "once" else None
         runner = self._runner()
@@ -162,6 +163,11 @@ class Worker:
                     is_done = False
                 if is_done:
                     return self.summary
+        except StoreError:
+            raise
+        except BaseException:
+            self._give_back(runner)
+            raise
         finally:
             runner.close()
 
@@ -270,15 +276,16 @@ class Worker:
             return 0
         held = [held for _, held in self._closings]
         self._closings = []
-        for outcome, one in zip(outcomes, held, strict=False):
-            self._closed(runner, outcome, one)
-        started = [outcome for outcome in outcomes[len(closings) :] if outcome.refusal is None]
-        for outcome in started:
-            if outcome.task is not None:
-                self._said(Report(task=outcome.task, action=Action.START))
-                self._begin(runner, Part.WORK, outcome.task, claim_of(outcome))
+        claimed = outcomes[len(closings) :]
+        started = [(outcome.task, claim_of(outcome)) for outcome in claimed if outcome.task and not outcome.refusal]
+        for task, claim in started:
+            self._begin(runner, Part.WORK, task, claim)
         if self._claims_left is not None:
             self._claims_left -= len(started)
+        for outcome, one in zip(outcomes, held, strict=False):
+            self._closed(runner, outcome, one)
+        for task, _ in started:
+            self._said(Report(task=task, action=Action.START))
         return len(started)
 
     def _closed(self, runner: Runner, outcome: Outcome, held: _Held) -> None:
@@ -317,6 +324,12 @@ class Worker:
             _LOG.log(level, "%s: %s after %.3f s%s", report.task.id, what, report.seconds, why)
         if self._tell is not None:
             self._tell(report)
+
+    def _give_back(self, runner: Runner) -> None:
+        self._stop_by = time.monotonic()
+        self._end_late(runner)
+        with suppress(StoreError):
+            self._store.apply([closing for closing, _ in self._closings])
 
     def _troubled(self, error: StoreError) -> None:
         """Wait a little, and go on with what was not committed; the store itself knows what it has done already."""
