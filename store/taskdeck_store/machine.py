@@ -243,9 +243,9 @@ def transition(task: Task | None, command: Command, at: Time) -> Transition | Re
 
 
 def is_overdue(task: Task, moment: Time) -> bool:
-    """Tell whether a task is in progress under a lease that has run out by a moment. Without a lease, none does."""
+    """Tell whether a task is worked on under a lease that has run out by a moment. Without a lease, none does."""
     lease = clock.normalised(task.lease_until) if task.lease_until is not None else None
-    return task.state is State.IN_PROGRESS and lease is not None and lease < moment
+    return task.state in LEASED and lease is not None and lease < moment
 
 
 def actions_from(state: State) -> tuple[Action, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from taskdeck_store import clock
 from taskdeck_store.contract import Outcome, Store
 from taskdeck_store.machine import Command, command, is_overdue, new_operation
@@ -9,13 +11,14 @@ from taskdeck_store.printable import one_line
 from taskdeck_store.query.terms import Field, Pattern, Query, TextTerm
 from taskdeck_store.values import Action, State, Task, Time
 
-_IN_PROGRESS = Query((TextTerm(field=Field.STATE, choices=(Pattern("exact", State.IN_PROGRESS),)),))
 _LONGEST_NAME = 100
 
 
-def overdue(store: Store, now: Time) -> list[Task]:
-    """Return the tasks in progress whose lease ran out before a moment, in the board's order. Raises StoreError."""
-    return [task for task in store.tasks(_IN_PROGRESS) if is_overdue(task, now)]
+def overdue(store: Store, now: Time, states: Sequence[State] = (State.IN_PROGRESS,)) -> list[Task]:
+    """Return the tasks of some states whose lease ran out before a moment, in the board's order. Raises StoreError."""
+    choices = tuple(Pattern("exact", state) for state in states)
+    query = Query((TextTerm(field=Field.STATE, choices=choices),))
+    return [task for task in store.tasks(query) if is_overdue(task, now)]
 
 
 def release_overdue(store: Store, *, actor: str, now: Time, note: str | None = None) -> tuple[Outcome, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -148,6 +149,25 @@ def test_handlers_are_functions_wherever_they_are(store: Store, handlers: object
     assert (task.state, task.result) == (ends, "done t-1")
 
 
+def test_what_a_function_returns_is_awaited_if_it_can_be(store: Store) -> None:
+    put(store, "t-1")
+    handlers = {"start": _execute, "execute": lambda task: _execute(task), "verify": lambda task: _true(task)}
+    assert work(store, handlers).completed == 1
+    put(store, "t-2")
+    assert work(store, lambda task: _execute(task)).submitted == 1
+    assert [task.result for task in store.tasks()] == ["done t-2", "done t-1"]
+
+
+async def _true(task: Task) -> bool:
+    return True
+
+
+@pytest.mark.parametrize("wrong", [{"jobs": 0}, {"lease": 0.0}, {"lease": -1.0}, {"lease": float("nan")}])
+def test_a_worker_that_could_never_work_is_refused(store: Store, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="1 job at least and a lease above 0 s"):
+        Worker(store, lambda task: 1, **wrong)
+
+
 def test_what_holds_no_handlers_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "somewhere.py").write_text("def execute(task): return 1\nclass Inner:\n    x = 1\n")
     monkeypatch.setattr("sys.path", [*sys.path])
@@ -209,11 +229,38 @@ def test_an_error_of_any_length_and_content_is_kept(store: Store) -> None:
 
 class _Mute(Exception):
     def __str__(self) -> str:
+        raise SystemExit("not even that")
+
+
+class _MuteFailed(Failed):
+    def __str__(self) -> str:
         raise RuntimeError("not even that")
 
 
-@pytest.mark.parametrize("error", [_Mute(), SystemExit("bye"), KeyboardInterrupt(), Failed(), StopIteration(1)])
-def test_whatever_a_handler_raises_ends_the_attempt_and_not_the_worker(store: Store, error: BaseException) -> None:
+async def _cancels(task: Task) -> None:
+    inner = asyncio.create_task(asyncio.sleep(PATIENCE))
+    inner.cancel()
+    await inner
+
+
+async def _exits(task: Task) -> None:
+    async def leave() -> None:
+        raise SystemExit("bye")
+
+    await asyncio.wait_for(leave(), PATIENCE)
+
+
+ERRORS = [
+    *(_Mute(), _MuteFailed(), SystemExit("bye"), KeyboardInterrupt(), Failed(), StopIteration(1), GeneratorExit()),
+    *(asyncio.CancelledError(), SyntaxError("odd", (1, "x", 2, 3)), ExceptionGroup("both", [ValueError(1)])),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("way", ["sync", "async", "start", "inner"])
+def test_whatever_a_handler_raises_ends_the_attempt_and_not_the_worker(
+    store: Store, error: BaseException, way: str
+) -> None:
     for task_id in ("t-1", "t-2"):
         put(store, task_id, max_attempts=1)
 
@@ -222,7 +269,27 @@ def test_whatever_a_handler_raises_ends_the_attempt_and_not_the_worker(store: St
             raise error
         return 1
 
-    assert work(store, execute) == Summary(started=2, submitted=1, failed=1)
+    async def execute_async(task: Task) -> int:
+        return execute(task)
+
+    async def execute_inside(task: Task) -> int:
+        return await asyncio.wait_for(execute_async(task), PATIENCE)
+
+    ways: dict[str, Any] = {
+        "sync": execute,
+        "async": execute_async,
+        "start": {"start": execute, "execute": execute_async},
+        "inner": execute_inside,
+    }
+    assert work(store, ways[way]) == Summary(started=2, submitted=1, failed=1)
+
+
+@pytest.mark.parametrize("execute", [_cancels, _exits])
+def test_what_a_coroutine_does_to_its_own_ends_only_its_attempt(store: Store, execute: Any) -> None:
+    put(store, "t-1", max_attempts=2)
+    assert work(store, execute) == Summary(started=2, released=1, failed=1)
+    put(store, "t-2")
+    assert work(store, _execute).submitted == 1
 
 
 def test_what_is_given_up_is_not_tried_again(store: Store) -> None:
@@ -416,15 +483,49 @@ def test_what_dead_workers_held_goes_back_until_it_fails(store: Store, now: Turn
     assert (event.attempts, event.actor, event.note) == (1, "w-1", f"its lease ran out at {ended}; w-0 held it")
 
 
-def test_a_result_is_looked_at_though_its_worker_died_before(store: Store, now: Turned) -> None:
-    put(store, "t-1")
-    (outcome,) = store.claim(Claiming(owner="w-0", actor="w-0", seconds=10))
-    done(store, "t-1", Action.SUBMIT, result=7, lease_until=clock.plus(now(), 10))
-    handlers = {"execute": lambda task: 1, "verify": lambda task: task.result == 7}
+def test_a_result_whose_worker_died_over_it_goes_back_until_it_fails(store: Store, now: Turned) -> None:
+    for task_id, most in (("t-1", 3), ("t-2", 1)):
+        put(store, task_id, max_attempts=most)
+    store.claim(Claiming(owner="w-0", actor="w-0", seconds=10, limit=2))
+    for task_id in ("t-1", "t-2"):
+        done(store, task_id, Action.SUBMIT, result=7, lease_until=clock.plus(now(), 10))
+    handlers = {"execute": lambda task: 1, "verify": lambda task: True}
     assert work(store, handlers, now=now) == Summary()
     now.turn(11)
-    assert work(store, handlers, now=now) == Summary(completed=1)
-    assert outcome.refusal is None
+    assert work(store, handlers, now=now) == Summary(started=1, submitted=1, completed=1, recovered=2)
+    assert [event.action for event in store.events("t-1")][3:] == ["reject", "start", "submit", "approve"]
+    assert state(store, "t-2") is State.FAILED
+
+
+def test_what_was_done_while_the_lease_ran_out_is_committed_if_nobody_else_has_it(store: Store, now: Turned) -> None:
+    put(store, "t-1", max_attempts=1)
+
+    def execute(task: Task) -> str:
+        now.turn(100)
+        return "late, but mine"
+
+    assert work(store, execute, now=now, lease=10) == Summary(started=1, submitted=1)
+
+
+def test_a_task_that_comes_back_to_its_worker_is_not_worked_on_twice(path: Path) -> None:
+    ended: list[int] = []
+
+    async def execute(task: Task) -> int:
+        try:
+            if task.attempts == 0:
+                with closing(open_store(str(path))) as other:
+                    done(other, task.id, Action.RELEASE)
+                await asyncio.sleep(PATIENCE)
+        finally:
+            ended.append(task.attempts)
+        return task.attempts
+
+    with closing(open_store(str(path))) as store:
+        put(store, "t-1")
+        assert work(store, execute, jobs=2) == Summary(started=2, submitted=1, lost=1)
+        task = store.get("t-1")
+        assert task is not None
+        assert (task.result, sorted(ended)) == (1, [0, 1])
 
 
 @pytest.mark.parametrize("is_async", [False, True])
@@ -548,11 +649,28 @@ def test_a_store_that_is_gone_for_longer_than_a_lease_ends_the_worker(path: Path
 
 
 MODULE = """
-import os, signal, time
+import os, signal, subprocess, sys, time
 from pathlib import Path
+
+class Mute(Exception):
+    def __str__(self):
+        raise SystemExit
 
 def execute(task):
     match task.data:
+        case "reads":
+            return subprocess.run(["cat"], capture_output=True).stdout.decode() + sys.stdin.read()
+        case "large":
+            return 2**70
+        case "half":
+            return "\\ud800"
+        case "nan":
+            return float("nan")
+        case "mute":
+            raise Mute
+        case "forks":
+            Path(f"{task.id}.pid").write_text(str(subprocess.Popen(["sleep", "600"], start_new_session=True).pid))
+            os.kill(os.getpid(), signal.SIGKILL)
         case "exit":
             os._exit(3)
         case "kill":
@@ -591,6 +709,39 @@ def test_a_process_of_its_own_may_die_and_may_be_killed(store: Store, module: st
     pid = int((tmp_path / "c.pid").read_text())
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_in_a_process_of_its_own_the_outcome_is_as_in_a_thread(store: Store, module: str, tmp_path: Path) -> None:
+    kinds = ("reads", "large", "half", "nan", "mute", "forks")
+    for data in kinds:
+        put(store, data, data=data, max_attempts=1)
+    put(store, "odd", data={"n": 10**30, "s": "half"}, max_attempts=1)
+    module = module + ":execute"
+    try:
+        work(store, module, processes=True)
+    finally:
+        os.kill(int((tmp_path / "forks.pid").read_text()), signal.SIGKILL)
+    tasks = {task.id: task for task in store.tasks()}
+    assert [tasks[one].result for one in ("reads", "large")] == ["", 2**70]
+    assert {one: task.state for one, task in tasks.items() if task.state is State.FAILED}.keys() >= {
+        *("nan", "mute", "forks"),
+    }
+    assert tasks["odd"].state is State.REVIEW
+    assert str(tasks["mute"].error).startswith(f"{module.partition(':')[0]}.Mute: it cannot say why")
+    assert str(tasks["nan"].error).startswith("ValueError: ")
+    assert tasks["forks"].error == "the process that did the work was killed by SIGKILL"
+
+
+def test_a_process_that_died_while_it_did_nothing_costs_no_attempt(store: Store, module: str) -> None:
+    def killed(report: Report) -> None:
+        if report.action is Action.APPROVE and report.task.id == "a":
+            os.kill(report.task.result, signal.SIGKILL)
+            # Until it is dead, and not taken note of.
+            os.waitid(os.P_PID, report.task.result, os.WEXITED | os.WNOWAIT)
+            put(store, "b", max_attempts=1)
+
+    put(store, "a", max_attempts=1)
+    assert work(store, module, processes=True, report=killed).completed == 2
 
 
 def test_a_process_must_be_told_where_its_handlers_are(store: Store) -> None:

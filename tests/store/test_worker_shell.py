@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,21 @@ def test_what_it_leaves_running_is_ended_with_it(store: Store, tmp_path: Path) -
     pids = tmp_path / "pids"
     _, task = ran(store, f"sleep 600 >/dev/null 2>&1 & echo $! > {pids}; echo ready")
     assert task.result == "ready"
+    _gone([int(pids.read_text())])
+
+
+@pytest.mark.parametrize("way", ["", "setsid "])
+def test_what_it_leaves_behind_is_not_waited_for(store: Store, tmp_path: Path, way: str) -> None:
+    pids = tmp_path / "pids"
+    # In a session of its own it is out of reach, and keeps the pipe open.
+    command = f"echo ready; {way}sleep 600 & echo $! > {pids}"
+    try:
+        _, task = ran(store, command, time_limit=20)
+        assert (task.state, task.result) == (State.REVIEW, "ready")
+    finally:
+        if way:
+            with suppress(ProcessLookupError):
+                os.kill(int(pids.read_text()), signal.SIGKILL)
     _gone([int(pids.read_text())])
 
 

@@ -15,7 +15,7 @@ import pytest
 from cli_stage import add, running, taskdeck, taskdeck_process
 
 HANDLERS = """
-import time
+import os, time
 from taskdeck_store.worker import GiveUp
 
 def execute(task):
@@ -33,6 +33,20 @@ class Checked:
 
 class Nothing:
     pass
+
+class Tells:
+    def execute(self, task):
+        with open("pid", "w") as file:
+            file.write(str(os.getpid()))
+        time.sleep(600)
+
+class Prints:
+    def execute(self, task):
+        print("hello")
+
+class Moves:
+    def execute(self, task):
+        os.chdir("/")
 """
 
 
@@ -184,6 +198,43 @@ def test_a_second_signal_does_not_wait(store: str) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
     assert states(store)["slow"] == "pending"
+
+
+@pytest.mark.parametrize("way", ["--exec", "--processes"])
+def test_what_a_killed_worker_began_does_not_work_on(store: str, tmp_path: Path, way: str) -> None:
+    add(store, "a")
+    pid = tmp_path / "pid"
+    how = ["--exec", f"echo $$ > {pid}; sleep 600"] if way == "--exec" else ["--handlers", "jobs:Tells", "--processes"]
+    with running("run", store, *how) as process:
+        until(lambda: pid.exists() and bool(pid.read_text().strip()))
+        process.kill()
+        process.wait(30)
+
+    def is_gone() -> bool:
+        try:
+            os.kill(int(pid.read_text()), 0)
+        except ProcessLookupError:
+            return True
+        return Path(f"/proc/{int(pid.read_text())}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+    until(is_gone)
+
+
+def test_what_handlers_print_is_not_among_the_documents(store: str) -> None:
+    add(store, "a")
+    ran = taskdeck("run", store, "--handlers", "jobs:Prints", "--until-empty", "--json")
+    assert [json.loads(line).get("action") for line in ran.out.splitlines()] == ["start", "submit", None]
+    assert "hello" in ran.err
+
+
+def test_a_handler_may_change_the_folder(store: str) -> None:
+    add(store, "a", "b")
+    folder = Path.cwd()
+    try:
+        ran = taskdeck("run", store, "--handlers", "jobs:Moves", "--until-empty")
+    finally:
+        os.chdir(folder)
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "2 started, 2 submitted")
 
 
 def test_what_a_killed_worker_had_is_done_by_the_next(store: str) -> None:

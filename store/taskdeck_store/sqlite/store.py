@@ -58,7 +58,8 @@ class SqliteStore:
 
     def __init__(self, path: Path, *, address: str, read_only: bool, now: clock.Clock, patience: float) -> None:
         self.address = address
-        self._path = path
+        # Absolute: the program may change its folder.
+        self._path = path.absolute()
         self._asked_read_only = read_only
         self._now = now
         self._patience = patience

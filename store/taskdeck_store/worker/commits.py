@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taskdeck_store.machine import Command, command
 from taskdeck_store.recovery import overdue_note
-from taskdeck_store.values import Action, Claim, Task, Time
+from taskdeck_store.values import Action, Claim, State, Task, Time
 from taskdeck_store.worker.part import Ended, Part
 
 
@@ -37,6 +37,8 @@ def stopped(task: Task, claim: Claim | None, *, actor: str) -> Command:
 def recovered(task: Task, *, actor: str, now: Time) -> Command:
     """Return the command for a task whose lease has run out: as `tried`, since it may have killed its worker."""
     why = overdue_note(task)
+    if task.state is State.REVIEW and not is_last(task):
+        return command(task.id, Action.REJECT, actor=actor, expect=task.version, overdue_at=now, note=why)
     if is_last(task):
         return command(
             task.id,

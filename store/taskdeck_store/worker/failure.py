@@ -1,6 +1,6 @@
 """What went wrong in a handler, as text for the audit log: the error and where it arose, of a bounded length.
 
-Values of variables are never in it: they may be secrets.
+Values of variables are never in it: they may be secrets. Whatever an error is like, none of this raises.
 """
 
 from __future__ import annotations
@@ -23,8 +23,12 @@ def told(error: BaseException) -> str:
     place = error.__traceback__
     while place is not None and place.tb_frame.f_code.co_filename.startswith(_OURS):
         place = place.tb_next
-    found = TracebackException(type(error), error, place, limit=-_FRAMES, capture_locals=False)
-    return bounded(f"{headline(error)}\n\n{''.join(found.format()).rstrip()}")
+    try:
+        found = TracebackException(type(error), error, place, limit=-_FRAMES, capture_locals=False)
+        traceback = "".join(found.format()).rstrip()
+    except BaseException:
+        traceback = "its traceback cannot be told"
+    return bounded(f"{headline(error)}\n\n{traceback}")
 
 
 def headline(error: BaseException) -> str:
@@ -33,11 +37,16 @@ def headline(error: BaseException) -> str:
     name = (
         kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
     )
-    try:
-        said = " ".join(str(error).split())
-    except Exception:
-        said = "it cannot say why"
+    said = " ".join(message(error).split())
     return f"{name}: {said}"[:_HEADLINE] if said else name
+
+
+def message(error: BaseException) -> str:
+    """Return what an error says of itself."""
+    try:
+        return bounded(str(error))
+    except BaseException:
+        return "it cannot say why"
 
 
 def bounded(text: str, longest: int = LONGEST) -> str:

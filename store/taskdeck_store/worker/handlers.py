@@ -85,7 +85,7 @@ def load(reference: str, folder: Path) -> Handlers:
         if error.name is None or not (module_name == error.name or module_name.startswith(f"{error.name}.")):
             raise
         raise WrongHandlers(f"there is no module {error.name}, neither in {folder} nor installed") from error
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise WrongHandlers(f"{reference!r} names no module; write MODULE or MODULE:OBJECT") from error
     for name in filter(None, path.split(".")):
         if not hasattr(found, name):

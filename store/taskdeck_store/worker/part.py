@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import inspect
+import threading
+from collections.abc import Awaitable
+from contextlib import suppress
 from enum import StrEnum
-from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from taskdeck_store import jsontext
 from taskdeck_store.values import Json, Task
 from taskdeck_store.worker import tracing
-from taskdeck_store.worker.failure import bounded, told
+from taskdeck_store.worker.failure import bounded, message, told
 from taskdeck_store.worker.handlers import Failed, GiveUp, Handler, Handlers, is_async
 
 
@@ -36,18 +39,25 @@ class Ended(Struct, frozen=True, kw_only=True):
     final: bool = False
 
 
+def failed(error: str, *, final: bool = False) -> Ended:
+    """Return what has come of a part that an error ended."""
+    return Ended(verdict=False, error=error, final=final)
+
+
 def needs_loop(handlers: Handlers, part: Part) -> bool:
     """Tell whether a part is to be awaited."""
     return any(map(is_async, _functions(handlers, part)))
 
 
 def do(handlers: Handlers, part: Part, task: Task) -> Ended:
-    """Do a part, and return what came of it, whatever that is."""
+    """Do a part, and return what came of it, whatever that is. It raises nothing."""
     with tracing.span(part, task) as span:
         try:
             answer: object = None
             for function in _functions(handlers, part):
                 answer = function(task)
+                if inspect.isawaitable(answer):
+                    answer = asyncio.run(_awaited(answer))
             return _ended(part, answer)
         except BaseException as error:
             tracing.fail(span, error)
@@ -55,16 +65,23 @@ def do(handlers: Handlers, part: Part, task: Task) -> Ended:
 
 
 async def do_async(handlers: Handlers, part: Part, task: Task) -> Ended:
-    """Do a part whose handlers are to be awaited, as `do`; one that is not is called in a thread."""
+    """Do a part whose handlers are to be awaited, as `do`; one that is not is called in a thread.
+
+    Raises CancelledError when it is cancelled itself.
+    """
     with tracing.span(part, task) as span:
         try:
             answer: object = None
             for function in _functions(handlers, part):
-                answer = await _awaitable(function, task)
+                answer = await function(task) if is_async(function) else await _in_thread(function, task)
+                if inspect.isawaitable(answer):
+                    answer = await answer
             return _ended(part, answer)
-        except asyncio.CancelledError:
-            raise
         except BaseException as error:
+            current = asyncio.current_task()
+            # What a handler cancelled, and waits for, is an error as any other.
+            if isinstance(error, asyncio.CancelledError) and current is not None and current.cancelling():
+                raise
             tracing.fail(span, error)
             return _failed(error)
 
@@ -74,13 +91,43 @@ def _functions(handlers: Handlers, part: Part) -> list[Handler]:
     return [function for function in found if function is not None]
 
 
-def _awaitable(function: Callable[[Task], Any], task: Task) -> Awaitable[Any]:
-    return function(task) if is_async(function) else asyncio.to_thread(function, task)
+async def _awaited(answer: Awaitable[object]) -> object:
+    return await answer
+
+
+class _Raised(Exception):
+    """Carries what was raised in a thread: a StopIteration cannot be raised in a coroutine as it is."""
+
+
+async def _in_thread(function: Handler, task: Task) -> object:
+    # A thread of its own, and a daemon: one of asyncio's pool would keep the process from ending, and is one of few.
+    loop = asyncio.get_running_loop()
+    answered: asyncio.Future[tuple[object, BaseException | None]] = loop.create_future()
+
+    def answer(found: object, error: BaseException | None) -> None:
+        if not answered.done():
+            answered.set_result((found, error))
+
+    def work() -> None:
+        found: object = None
+        raised: BaseException | None = None
+        try:
+            found = function(task)
+        except BaseException as error:
+            raised = error
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(answer, found, raised)
+
+    threading.Thread(target=work, name="taskdeck-worker", daemon=True).start()
+    found, error = await answered
+    if error is not None:
+        raise _Raised from error
+    return found
 
 
 def _ended(part: Part, answer: object) -> Ended:
     if part is Part.WORK:
-        return Ended(result=msgspec.to_builtins(answer, str_keys=True))
+        return Ended(result=jsontext.plain(msgspec.to_builtins(answer, str_keys=True)))
     if isinstance(answer, tuple) and len(answer) == 2:
         verdict, reason = answer
     else:
@@ -92,7 +139,9 @@ def _ended(part: Part, answer: object) -> Ended:
 
 
 def _failed(error: BaseException) -> Ended:
+    if isinstance(error, _Raised) and error.__cause__ is not None:
+        error = error.__cause__
     if isinstance(error, Failed):
-        message = bounded(str(error) or "it failed, and its handler does not say why")
-        return Ended(verdict=False, error=message, final=isinstance(error, GiveUp))
-    return Ended(verdict=False, error=told(error))
+        why = message(error) or "it failed, and its handler does not say why"
+        return failed(why, final=isinstance(error, GiveUp))
+    return failed(told(error))

@@ -1,12 +1,13 @@
 """A process of its own that calls the handlers: it may be killed, and may die, without harm to the worker.
 
-The two speak over pipes, in MessagePack, each message after four bytes with its length; the program that runs there is
+The two speak over pipes, in JSON, each message after four bytes with its length; the program that runs there is
 `taskdeck_store.worker.child`.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -16,12 +17,15 @@ from typing import IO
 import msgspec
 from msgspec import Struct
 
+from taskdeck_store import jsontext
 from taskdeck_store.values import Task
-from taskdeck_store.worker.part import Ended, Part
+from taskdeck_store.worker.guard import guard, kill_group
+from taskdeck_store.worker.part import Ended, Part, failed
 
 _CHILD = f"{__package__}.child"
 _HEAD = 4
-_ENCODER = msgspec.msgpack.Encoder()
+_LOOK = 0.2
+"""Seconds between two looks whether the process is alive: what it began may keep the pipe open."""
 
 
 class Asked(Struct, frozen=True):
@@ -38,6 +42,9 @@ class Process:
         program = [sys.executable, "-m", _CHILD, reference]
         # Ctrl+C at a terminal is for the worker: it ends its processes when it wants to.
         self._process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        self._guard = guard()
+        if self._guard is not None:
+            self._guard.watch(self._process.pid)
 
     @property
     def is_alive(self) -> bool:
@@ -49,61 +56,71 @@ class Process:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         message = None
-        try:
-            _write(self._process.stdin, _ENCODER.encode(Asked(part, task)))
-            message = _read(self._process.stdout)
-        except OSError:
-            pass
+        with suppress(OSError):
+            _write(self._process.stdin, Asked(part, task))
+            message = self._answer(self._process.stdout)
         if message is None:
             status = self._process.wait()
-            self._close()
-            return Ended(verdict=False, error=f"the process that did the work {_said(status)}")
-        return msgspec.msgpack.decode(message, type=Ended)
+            self.end()
+            return failed(f"the process that did the work {_said(status)}")
+        return msgspec.convert(jsontext.decode(message), Ended)
 
     def end(self) -> None:
-        """End it, when it does nothing."""
+        """End it, when nobody waits for it."""
         self.kill()
-        self._close()
-
-    def kill(self) -> None:
-        """Kill it, and all processes that it began; whoever waits for it in `do` is told so."""
-        try:
-            if hasattr(os, "killpg"):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            else:
-                self._process.kill()
-        except (ProcessLookupError, PermissionError):
-            self._process.kill()
-        self._process.wait()
-
-    def _close(self) -> None:
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 with suppress(OSError):
                     stream.close()
 
+    def kill(self) -> None:
+        """Kill it, and all processes that it began; whoever waits for it in `do` is told so."""
+        if self._guard is not None:
+            kill_group(self._process.pid)
+        self._process.kill()
+        self._process.wait()
+        if self._guard is not None:
+            self._guard.forget(self._process.pid)
+
+    def _answer(self, stream: IO[bytes]) -> bytes | None:
+        head = self._read(stream, _HEAD)
+        return self._read(stream, int.from_bytes(head, "big")) if head is not None else None
+
+    def _read(self, stream: IO[bytes], size: int) -> bytes | None:
+        """Return so many bytes; None when the process ends before."""
+        if sys.platform == "win32":
+            # There, only sockets can be waited for.
+            data = stream.read(size)
+            return data if len(data) == size else None
+        found = bytearray()
+        while len(found) < size:
+            if not select.select([stream], [], [], _LOOK)[0]:
+                if not self.is_alive and not select.select([stream], [], [], 0)[0]:
+                    return None
+                continue
+            piece = os.read(stream.fileno(), size - len(found))
+            if not piece:
+                return None
+            found += piece
+        return bytes(found)
+
 
 def asked(stream: IO[bytes]) -> Asked | None:
     """Return the next part that the worker asks for; None when it asks for no more."""
-    message = _read(stream)
-    return msgspec.msgpack.decode(message, type=Asked) if message is not None else None
+    head = stream.read(_HEAD)
+    message = stream.read(int.from_bytes(head, "big")) if len(head) == _HEAD else b""
+    return msgspec.convert(jsontext.decode(message), Asked) if message else None
 
 
 def answer(stream: IO[bytes], ended: Ended) -> None:
     """Tell the worker what came of a part."""
-    _write(stream, _ENCODER.encode(ended))
+    _write(stream, ended)
 
 
-def _write(stream: IO[bytes], message: bytes) -> None:
+def _write(stream: IO[bytes], value: Struct) -> None:
+    message = jsontext.written(msgspec.to_builtins(value)).encode()
     stream.write(len(message).to_bytes(_HEAD, "big") + message)
     stream.flush()
-
-
-def _read(stream: IO[bytes]) -> bytes | None:
-    head = stream.read(_HEAD)
-    size = int.from_bytes(head, "big")
-    message = stream.read(size) if len(head) == _HEAD else b""
-    return message if len(head) == _HEAD and len(message) == size else None
 
 
 def _said(status: int) -> str:

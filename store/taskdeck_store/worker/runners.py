@@ -13,22 +13,23 @@ from queue import SimpleQueue
 from typing import Protocol, TypeAlias
 
 from taskdeck_store.values import Task
+from taskdeck_store.worker.failure import headline
 from taskdeck_store.worker.handlers import Handlers
-from taskdeck_store.worker.part import Ended, Part, do, do_async, needs_loop
+from taskdeck_store.worker.part import Ended, Part, do, do_async, failed, needs_loop
 from taskdeck_store.worker.process import Process
 
-Tell: TypeAlias = Callable[[str, Ended], None]
-"""What a runner calls, from any thread, with the id of a task and what came of its part."""
+Tell: TypeAlias = Callable[[int, Ended], None]
+"""What a runner calls, from any thread, with the number of a part and what came of it."""
 
 
 class Runner(Protocol):
-    """Does parts beside each other, as many as it is given."""
+    """Does parts beside each other, as many as it is given. Each has a number of its own."""
 
-    def begin(self, part: Part, task: Task) -> None:
-        """Begin a part; no other of this task is under way."""
+    def begin(self, number: int, part: Part, task: Task) -> None:
+        """Begin a part. Raises OSError or RuntimeError when there is no thread or process to be had for it."""
 
-    def drop(self, task_id: str) -> None:
-        """End what is under way for a task, and say nothing of it."""
+    def drop(self, number: int) -> None:
+        """End a part, and say nothing of it."""
 
     def close(self) -> None:
         """End everything, and wait for nothing that may take long."""
@@ -41,20 +42,20 @@ class Threads:
         self._handlers = handlers
         self._tell = tell
         self._idle: list[_Thread] = []
-        self._busy: dict[str, _Thread] = {}
+        self._busy: dict[int, _Thread] = {}
         self._taking = threading.Lock()
 
-    def begin(self, part: Part, task: Task) -> None:
+    def begin(self, number: int, part: Part, task: Task) -> None:
         """Begin a part in a thread."""
         with self._taking:
             thread = self._idle.pop() if self._idle else _Thread(self._work)
-            self._busy[task.id] = thread
-        thread.todo.put((part, task))
+            self._busy[number] = thread
+        thread.todo.put((number, part, task))
 
-    def drop(self, task_id: str) -> None:
-        """Leave the thread of a task to itself."""
+    def drop(self, number: int) -> None:
+        """Leave the thread of a part to itself."""
         with self._taking:
-            self._busy.pop(task_id, None)
+            self._busy.pop(number, None)
 
     def close(self) -> None:
         """End the threads that do nothing."""
@@ -66,19 +67,18 @@ class Threads:
 
     def _work(self, thread: _Thread) -> None:
         while (item := thread.todo.get()) is not None:
-            part, task = item
+            number, part, task = item
             ended = do(self._handlers, part, task)
             with self._taking:
-                if self._busy.get(task.id) is not thread:
+                if self._busy.pop(number, None) is None:
                     return
-                del self._busy[task.id]
                 self._idle.append(thread)
-            self._tell(task.id, ended)
+            self._tell(number, ended)
 
 
 class _Thread:
     def __init__(self, work: Callable[[_Thread], None]) -> None:
-        self.todo: SimpleQueue[tuple[Part, Task] | None] = SimpleQueue()
+        self.todo: SimpleQueue[tuple[int, Part, Task] | None] = SimpleQueue()
         # A daemon: a handler that never returns must not keep the process from ending.
         threading.Thread(target=work, args=(self,), name="taskdeck-worker", daemon=True).start()
 
@@ -89,18 +89,18 @@ class Loop:
     def __init__(self, handlers: Handlers, tell: Tell) -> None:
         self._handlers = handlers
         self._tell = tell
-        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._busy: dict[int, asyncio.Task[None]] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="taskdeck-worker-loop", daemon=True)
         self._thread.start()
 
-    def begin(self, part: Part, task: Task) -> None:
+    def begin(self, number: int, part: Part, task: Task) -> None:
         """Begin a part on the loop."""
-        self._loop.call_soon_threadsafe(self._begin, part, task)
+        self._loop.call_soon_threadsafe(self._begin, number, part, task)
 
-    def drop(self, task_id: str) -> None:
-        """Cancel the part of a task."""
-        self._loop.call_soon_threadsafe(self._cancel, task_id)
+    def drop(self, number: int) -> None:
+        """Cancel a part."""
+        self._loop.call_soon_threadsafe(self._cancel, number)
 
     def close(self) -> None:
         """Cancel what is under way, and end the loop."""
@@ -109,27 +109,33 @@ class Loop:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
-        # Those that were dropped may be on their way to their end as well.
+        while True:
+            try:
+                self._loop.run_forever()
+            except (SystemExit, KeyboardInterrupt):
+                # A task that a handler made has raised it: asyncio lets these two through. Its handler is told too.
+                continue
+            break
         under_way = asyncio.all_tasks(self._loop)
         for task in under_way:
-            task.cancel()
+            # Those that were dropped are on their way to their end, and a second time would disturb them in it.
+            if not task.cancelling():
+                task.cancel()
         self._loop.run_until_complete(asyncio.gather(*under_way, return_exceptions=True))
         self._loop.close()
 
-    def _begin(self, part: Part, task: Task) -> None:
-        self._busy[task.id] = self._loop.create_task(self._do(part, task))
+    def _begin(self, number: int, part: Part, task: Task) -> None:
+        self._busy[number] = self._loop.create_task(self._do(number, part, task))
 
-    def _cancel(self, task_id: str) -> None:
-        under_way = self._busy.pop(task_id, None)
+    def _cancel(self, number: int) -> None:
+        under_way = self._busy.pop(number, None)
         if under_way is not None:
             under_way.cancel()
 
-    async def _do(self, part: Part, task: Task) -> None:
+    async def _do(self, number: int, part: Part, task: Task) -> None:
         ended = await do_async(self._handlers, part, task)
-        if self._busy.get(task.id) is asyncio.current_task():
-            del self._busy[task.id]
-            self._tell(task.id, ended)
+        if self._busy.pop(number, None) is not None:
+            self._tell(number, ended)
 
 
 class Mixed:
@@ -140,16 +146,16 @@ class Mixed:
         self._threads = Threads(handlers, tell)
         self._loop = Loop(handlers, tell) if any(needs_loop(handlers, part) for part in Part) else None
 
-    def begin(self, part: Part, task: Task) -> None:
+    def begin(self, number: int, part: Part, task: Task) -> None:
         """Begin a part where it belongs."""
         runner = self._loop if self._loop is not None and needs_loop(self._handlers, part) else self._threads
-        runner.begin(part, task)
+        runner.begin(number, part, task)
 
-    def drop(self, task_id: str) -> None:
-        """Drop the part of a task, wherever it is."""
-        self._threads.drop(task_id)
+    def drop(self, number: int) -> None:
+        """Drop a part, wherever it is."""
+        self._threads.drop(number)
         if self._loop is not None:
-            self._loop.drop(task_id)
+            self._loop.drop(number)
 
     def close(self) -> None:
         """End both."""
@@ -165,23 +171,21 @@ class Processes:
         self._reference = reference
         self._tell = tell
         self._idle: list[Process] = []
-        self._busy: dict[str, Process] = {}
+        self._busy: dict[int, Process] = {}
         self._taking = threading.Lock()
 
-    def begin(self, part: Part, task: Task) -> None:
+    def begin(self, number: int, part: Part, task: Task) -> None:
         """Begin a part in a process."""
+        process = self._taken() or Process(self._reference)
         with self._taking:
-            process = self._idle.pop() if self._idle else None
-        if process is None:
-            process = Process(self._reference)
-        with self._taking:
-            self._busy[task.id] = process
-        threading.Thread(target=self._work, args=(process, part, task), name="taskdeck-worker", daemon=True).start()
+            self._busy[number] = process
+        arguments = (number, process, part, task)
+        threading.Thread(target=self._work, args=arguments, name="taskdeck-worker", daemon=True).start()
 
-    def drop(self, task_id: str) -> None:
-        """Kill the process of a task."""
+    def drop(self, number: int) -> None:
+        """Kill the process of a part."""
         with self._taking:
-            process = self._busy.pop(task_id, None)
+            process = self._busy.pop(number, None)
         if process is not None:
             process.kill()
 
@@ -195,15 +199,27 @@ class Processes:
         for process in busy.values():
             process.kill()
 
-    def _work(self, process: Process, part: Part, task: Task) -> None:
-        ended = process.do(part, task)
+    def _taken(self) -> Process | None:
+        """Return a process that waits for work; one may have been killed while it did."""
+        while True:
+            with self._taking:
+                process = self._idle.pop() if self._idle else None
+            if process is None or process.is_alive:
+                return process
+            process.end()
+
+    def _work(self, number: int, process: Process, part: Part, task: Task) -> None:
+        try:
+            ended = process.do(part, task)
+        except Exception as error:
+            ended = failed(f"the process that did the work could not be asked: {headline(error)}")
+            process.kill()
         with self._taking:
-            if self._busy.get(task.id) is not process:
+            if self._busy.pop(number, None) is None:
                 return
-            del self._busy[task.id]
             if process.is_alive:
                 self._idle.append(process)
-        self._tell(task.id, ended)
+        self._tell(number, ended)
 
 
 _CLOSING = 2.0

@@ -4,7 +4,7 @@ The command gets the task as one JSON document on its standard input, its id in 
 gone back to the queue in TASKDECK_ATTEMPTS. With exit code 0, what it wrote to its standard output is the result: the
 value where that is JSON, else the text. With exit code 65 (EX_DATAERR of sysexits.h) the task is not tried again; with
 any other, or when a signal ended it, the attempt has failed; the end of what it wrote to its standard error says why.
-What it leaves running is ended with it.
+What it leaves running is ended with it, unless it is in a session of its own.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import asyncio
 import os
 import signal
 import sys
-from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable
 from contextlib import suppress
+from subprocess import PIPE, Popen
 from typing import Any
 
 import msgspec
@@ -22,12 +23,16 @@ import msgspec
 from taskdeck_store import jsontext
 from taskdeck_store.values import Json, Task
 from taskdeck_store.worker.failure import LONGEST
+from taskdeck_store.worker.guard import guard, kill_group
 from taskdeck_store.worker.handlers import Failed, GiveUp, Handlers
 
 _NEVER_AGAIN = 65
 _LARGEST = 16 << 20
 """Bytes of a result."""
-_PIECE = 1 << 16
+_LOOK = 0.01
+"""Seconds between two looks whether it has ended: its pipes may be open for longer."""
+_DRAIN = 1.0
+"""Seconds in which what is left in its pipes is read."""
 
 
 def handlers(shell_command: str) -> Handlers:
@@ -41,60 +46,87 @@ def handlers(shell_command: str) -> Handlers:
 
 async def _done(shell_command: str, task: Task) -> Json:
     environment = {**os.environ, "TASKDECK_TASK_ID": task.id, "TASKDECK_ATTEMPTS": str(task.attempts)}
-    process = await asyncio.create_subprocess_shell(
-        shell_command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment, start_new_session=True
+    keeper = guard()
+    # Not by asyncio, which would begin it long before its number is known here, and wait for whoever holds its pipes.
+    process = Popen(
+        shell_command, shell=True, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment, start_new_session=True
     )
+    if keeper is not None:
+        keeper.watch(process.pid)
+    output, errors = _Output(lambda: _kill(process)), _Errors()
+    loop, ends = asyncio.get_running_loop(), (output.ended, errors.ended)
+    writing, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, process.stdin)
+    reading = [await loop.connect_read_pipe(lambda: output, process.stdout)]
+    reading.append(await loop.connect_read_pipe(lambda: errors, process.stderr))
     try:
-        _, output, errors = await asyncio.gather(_tell(process, task), _output(process), _errors(process))
-        status = await process.wait()
-    finally:
-        # Also what it left behind: whoever is dropped must not work on beside the next.
+        writing.write(jsontext.encode(msgspec.to_builtins(task)).encode() + b"\n")
+        writing.close()
+        while process.poll() is None:
+            is_silent = all(end.done() for end in ends)
+            await (asyncio.sleep(_LOOK) if is_silent else asyncio.wait(ends, timeout=_LOOK))
+        # What it leaves behind may hold its pipes open.
         _kill(process)
-        await process.wait()
-        # What asyncio has of it is closed in the loop's next turn, and the loop may have no other.
+        await asyncio.wait(ends, timeout=_DRAIN)
+    finally:
+        # Also when it is dropped: it must not work on beside the next.
+        _kill(process)
+        process.wait()
+        if keeper is not None:
+            keeper.forget(process.pid)
+        for pipe in (writing, *(pipe for pipe, _ in reading)):
+            pipe.close()
+        # That is done in the loop's next turn, and the loop may have no other.
         await asyncio.sleep(0)
-    if output is None:
+    if output.is_too_much:
         raise Failed(f"its result has more than {_LARGEST >> 20} MiB")
-    if status == 0:
-        return _result(output)
-    said = errors.decode("utf-8", "replace").strip()
-    message = f"{_ended(status)}: {said.splitlines()[-1]}\n\n{said}" if said else _ended(status)
-    raise GiveUp(message) if status == _NEVER_AGAIN else Failed(message)
+    if process.returncode == 0:
+        return _result(bytes(output.result))
+    ended, said = _ended(process.returncode), errors.end.decode("utf-8", "replace").strip()
+    message = f"{ended}: {said.splitlines()[-1]}\n\n{said}" if said else ended
+    raise GiveUp(message) if process.returncode == _NEVER_AGAIN else Failed(message)
 
 
-async def _tell(process: Process, task: Task) -> None:
-    assert process.stdin is not None
-    # A command need not read what it is given.
-    with suppress(BrokenPipeError, ConnectionResetError):
-        process.stdin.write(jsontext.encode(msgspec.to_builtins(task)).encode() + b"\n")
-        await process.stdin.drain()
-        process.stdin.close()
-        await process.stdin.wait_closed()
+class _Reader(asyncio.Protocol):
+    """Takes what comes out of a pipe; `ended` is done when nothing more will."""
+
+    def __init__(self) -> None:
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
 
 
-async def _output(process: Process) -> bytes | None:
-    """Return what it writes to its standard output; it is killed, and None returned, when that is too much."""
-    assert process.stdout is not None
-    output: bytearray | None = bytearray()
-    while piece := await process.stdout.read(_PIECE):
-        if output is not None:
-            output += piece
-            if len(output) > _LARGEST:
-                output = None
-                _kill(process)
-    return bytes(output) if output is not None else None
+class _Output(_Reader):
+    """Keeps what a command writes to its standard output; the command is stopped when that is too much."""
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        super().__init__()
+        self.result = bytearray()
+        self.is_too_much = False
+        self._stop = stop
+
+    def data_received(self, data: bytes) -> None:
+        if not self.is_too_much:
+            self.result += data
+        if len(self.result) > _LARGEST:
+            self.is_too_much = True
+            self.result.clear()
+            self._stop()
 
 
-async def _errors(process: Process) -> bytes:
-    """Hand on what it writes to its standard error, and return the end of it."""
-    assert process.stderr is not None
-    end = b""
-    while piece := await process.stderr.read(_PIECE):
+class _Errors(_Reader):
+    """Hands on what a command writes to its standard error, and keeps the end of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.end = b""
+
+    def data_received(self, data: bytes) -> None:
         with suppress(OSError, AttributeError):
-            sys.stderr.buffer.write(piece)
+            sys.stderr.buffer.write(data)
             sys.stderr.buffer.flush()
-        end = (end + piece)[-LONGEST:]
-    return end
+        self.end = (self.end + data)[-LONGEST:]
 
 
 def _result(output: bytes) -> Json:
@@ -114,9 +146,8 @@ def _ended(status: int) -> str:
     return f"killed by signal {-status}"
 
 
-def _kill(process: Process) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        elif process.returncode is None:
-            process.kill()
+def _kill(process: Popen[bytes]) -> None:
+    if guard() is not None:
+        kill_group(process.pid)
+    elif process.returncode is None:
+        process.kill()

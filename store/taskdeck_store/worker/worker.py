@@ -11,8 +11,9 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Literal, TypeAlias
@@ -22,12 +23,13 @@ from msgspec import Struct
 from taskdeck_store import clock, recovery
 from taskdeck_store.claiming import claim_of
 from taskdeck_store.contract import Claiming, Fault, Outcome, Store, StoreError
-from taskdeck_store.machine import Code, Command
-from taskdeck_store.query.terms import EVERYTHING, Field, Pattern, Query, TextTerm
-from taskdeck_store.values import Action, Claim, State, Task
+from taskdeck_store.machine import LEASED, Code, Command
+from taskdeck_store.query.terms import EVERYTHING, Query
+from taskdeck_store.values import Action, Claim, Task
 from taskdeck_store.worker import commits
+from taskdeck_store.worker.failure import headline
 from taskdeck_store.worker.handlers import handlers_of, load
-from taskdeck_store.worker.part import Ended, Part
+from taskdeck_store.worker.part import Ended, Part, failed
 from taskdeck_store.worker.runners import Mixed, Processes, Runner
 from taskdeck_store.worker.summary import Report, Summary
 
@@ -40,11 +42,10 @@ _BEATS = 3
 _SLEEP = 60.0
 _RETRY = 0.5
 """Seconds until a store that could not be written is tried again."""
-_IN_REVIEW = Query((TextTerm(field=Field.STATE, choices=(Pattern("exact", State.REVIEW),)),))
 
 
 class _Held(Struct):
-    """A part that is under way. Without a claim, another worker's result is looked at, and may be by others too."""
+    """A part that is under way, or has ended and is to be committed."""
 
     part: Part
     task: Task
@@ -58,8 +59,8 @@ class _News:
 
     def __init__(self) -> None:
         # An Event would not do: a signal handler that sets it while it is waited for may wait for ever.
-        self._queue: SimpleQueue[tuple[str, Ended] | None] = SimpleQueue()
-        self._first: list[tuple[str, Ended] | None] = []
+        self._queue: SimpleQueue[tuple[int, Ended] | None] = SimpleQueue()
+        self._first: list[tuple[int, Ended] | None] = []
         self.put = self._queue.put
 
     def is_set(self) -> bool:
@@ -72,7 +73,7 @@ class _News:
             with suppress(Empty):
                 self._first.append(self._queue.get(timeout=timeout))
 
-    def taken(self) -> list[tuple[str, Ended]]:
+    def taken(self) -> list[tuple[int, Ended]]:
         """Return what has ended since the last call."""
         found, self._first = self._first, []
         with suppress(Empty):
@@ -108,6 +109,8 @@ class Worker:
         now: clock.Clock = clock.utc_now,
         report: Callable[[Report], object] | None = None,
     ) -> None:
+        if jobs < 1 or not lease > 0:
+            raise ValueError(f"a worker has 1 job at least and a lease above 0 s, not {jobs} and {lease}")
         self.owner = owner or f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
         self.actor = actor or self.owner
         self.summary = Summary()
@@ -127,7 +130,8 @@ class Worker:
         self._handlers = load(handlers, Path.cwd()) if isinstance(handlers, str) else handlers_of(handlers)
         self.verifies = self._handlers.verify is not None
         """Whether it looks at results itself."""
-        self._held: dict[str, _Held] = {}
+        self._held: dict[int, _Held] = {}
+        self._numbers = count(1)
         self._closings: list[tuple[Command, _Held]] = []
         self._stop_by: float | None = None
         self._claims_left: int | None = None
@@ -172,8 +176,8 @@ class Worker:
             runner.close()
 
     def _runner(self) -> Runner:
-        def tell(task_id: str, ended: Ended) -> None:
-            self._news.put((task_id, ended))
+        def tell(number: int, ended: Ended) -> None:
+            self._news.put((number, ended))
 
         if self._processes and self._reference is not None:
             return Processes(self._reference, tell)
@@ -181,15 +185,15 @@ class Worker:
 
     def _turn(self, runner: Runner, until: Until) -> bool:
         """Commit what is done, claim what is free, and wait for news; tell whether there is nothing more to do."""
-        for task_id, ended in self._news.taken():
-            held = self._held.pop(task_id, None)
+        for number, ended in self._news.taken():
+            held = self._held.pop(number, None)
             if held is not None:
                 self._close(held, ended)
         self._end_late(runner)
         if time.monotonic() >= self._beat_at:
             self._beat(runner)
         if time.monotonic() >= self._recover_at:
-            self._recover(runner)
+            self._recover()
         free = self._free()
         was_idle, is_closing = self._is_idle, bool(self._closings)
         if was_idle:
@@ -220,42 +224,41 @@ class Worker:
         """Give up what takes too long, and give back what is under way when there is no more time to wait for it."""
         now = time.monotonic()
         limit = self._time_limit
-        for task_id, held in list(self._held.items()):
+        for number, held in list(self._held.items()):
             if self._stop_by is not None and now >= self._stop_by:
-                del self._held[task_id]
-                runner.drop(task_id)
+                del self._held[number]
+                runner.drop(number)
                 if held.part is Part.WORK:
                     self._closings.append((commits.stopped(held.task, held.claim, actor=self.actor), held))
             elif limit is not None and now >= held.begun + limit:
-                del self._held[task_id]
-                runner.drop(task_id)
+                del self._held[number]
+                runner.drop(number)
                 what = "the work" if held.part is Part.WORK else "verify"
-                self._close(held, Ended(verdict=False, error=f"{what} took longer than {limit:g} s, and was given up"))
+                self._close(held, failed(f"{what} took longer than {limit:g} s, and was given up"))
 
     def _beat(self, runner: Runner) -> None:
-        claims = {task_id: held.claim for task_id, held in self._held.items() if held.claim is not None}
-        for task_id in self._store.renew(claims, self._lease) if claims else ():
-            runner.drop(task_id)
-            self._lost(self._held.pop(task_id))
+        every = [*self._held.values(), *(held for _, held in self._closings)]
+        claims = {held.task.id: held.claim for held in every if held.claim is not None}
+        if claims:
+            self._drop_lost(runner, self._store.renew(claims, self._lease))
         self._beat_at = time.monotonic() + self._lease / _BEATS
 
-    def _recover(self, runner: Runner) -> None:
-        """Give back what dead workers held, and look at the results that they were about to look at."""
+    def _drop_lost(self, runner: Runner, task_ids: Collection[str]) -> None:
+        for number, held in list(self._held.items()):
+            if held.task.id in task_ids:
+                runner.drop(number)
+                self._lost(self._held.pop(number))
+
+    def _recover(self) -> None:
+        """Give back what dead workers held; what this one holds, and was late with, is its own to commit."""
         now = self._now()
-        overdue = recovery.overdue(self._store, now)
+        mine = {held.task.id for held in (*self._held.values(), *(held for _, held in self._closings))}
+        overdue = [task for task in recovery.overdue(self._store, now, LEASED) if task.id not in mine]
         for outcome in self._store.apply([commits.recovered(task, actor=self.actor, now=now) for task in overdue]):
             if outcome.refusal is None and outcome.task is not None:
                 why = outcome.command.note or outcome.command.fields["error"]
                 self._said(Report(task=outcome.task, action=outcome.command.action, why=why, is_recovery=True))
-        if self.verifies and self._stop_by is None:
-            for task in self._left_in_review()[: self._free()]:
-                self._begin(runner, Part.VERIFY, task, None)
         self._recover_at = time.monotonic() + self._lease / _BEATS
-
-    def _left_in_review(self) -> list[Task]:
-        now = self._now()
-        leases = ((task, clock.normalised(task.lease_until or "")) for task in self._store.tasks(_IN_REVIEW))
-        return [task for task, lease in leases if lease is not None and lease < now and task.id not in self._held]
 
     def _free(self) -> int:
         if self._stop_by is not None:
@@ -278,6 +281,8 @@ class Worker:
         self._closings = []
         claimed = outcomes[len(closings) :]
         started = [(outcome.task, claim_of(outcome)) for outcome in claimed if outcome.task and not outcome.refusal]
+        # One that was taken away from this worker, and is in the queue again, may have come back to it.
+        self._drop_lost(runner, {task.id for task, _ in started})
         for task, claim in started:
             self._begin(runner, Part.WORK, task, claim)
         if self._claims_left is not None:
@@ -301,16 +306,19 @@ class Worker:
             self._closings.append((asked, held))
             raise StoreError(Fault.READ_ONLY, refusal.message)
         elif refusal is not None and refusal.code is Code.INVALID and asked.action is Action.SUBMIT:
-            self._close(held, Ended(verdict=False, error=refusal.message))
+            self._close(held, failed(refusal.message))
         else:
             self._lost(held, refusal.message if refusal is not None else None)
 
     def _begin(
         self, runner: Runner, part: Part, task: Task, claim: Claim | None, *, claimed: float | None = None
     ) -> None:
-        now = time.monotonic()
-        self._held[task.id] = _Held(part=part, task=task, claim=claim, claimed=claimed or now, begun=now)
-        runner.begin(part, task)
+        number, now = next(self._numbers), time.monotonic()
+        self._held[number] = _Held(part=part, task=task, claim=claim, claimed=claimed or now, begun=now)
+        try:
+            runner.begin(number, part, task)
+        except (OSError, RuntimeError) as error:
+            self._news.put((number, failed(f"the work could not be begun: {headline(error)}")))
 
     def _lost(self, held: _Held, why: str | None = None) -> None:
         why = why or f"{self.owner} does not hold it any more"

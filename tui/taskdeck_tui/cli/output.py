@@ -36,11 +36,12 @@ class Output:
 
     def __init__(self, *, json: bool) -> None:
         self.json = json
+        self._stream = sys.stdout
         self.gone = sys.stdout is None
-        terminal = not self.gone and sys.stdout.isatty()
+        terminal = not self.gone and self._stream.isatty()
         self.columns = _terminal_columns() if terminal else None
         self._coloured = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        self._ascii_only = not self.gone and not _writes_unicode(sys.stdout)
+        self._ascii_only = not self.gone and not _writes_unicode(self._stream)
 
     def paint(self, text: str, style: str) -> str:
         """Return a text in a style, an SGR code; as it is where there are no colours."""
@@ -57,6 +58,11 @@ class Output:
     def line(self, text: str) -> None:
         """Write a line for people. What comes from a task must have gone through `safe` by now."""
         self._write(text + "\n")
+
+    def status(self, text: str) -> None:
+        """Write a text over the last line of a terminal, without ending it; the next one takes its place."""
+        self._write(f"\r\x1b[2K{text}")
+        self.flush()
 
     def document(self, value: object) -> None:
         """Write a value as one JSON document in one line."""
@@ -119,7 +125,7 @@ class Output:
         if not self.gone and hasattr(select, "poll"):
             with suppress(OSError):
                 asking = select.poll()
-                asking.register(sys.stdout.fileno(), 0)
+                asking.register(self._stream.fileno(), 0)
                 lost = select.POLLERR | select.POLLHUP
                 self.gone = any(told & lost for _, told in asking.poll(0))
         return not self.gone
@@ -140,15 +146,15 @@ class Output:
             return
         try:
             if text is None:
-                sys.stdout.flush()
+                self._stream.flush()
             else:
-                sys.stdout.write(text)
+                self._stream.write(text)
         except BrokenPipeError:
             self.gone = True
-            _discard(sys.stdout)
+            _discard(self._stream)
         except OSError as error:
             self.gone = True
-            _discard(sys.stdout)
+            _discard(self._stream)
             raise OutputError(f"cannot write the output: {error.strerror}") from error
 
 

@@ -10,7 +10,7 @@ import threading
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, redirect_stdout
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from taskdeck_store import clock, open_store
 from taskdeck_store.contract import Fault, StoreError
 from taskdeck_store.values import Action, Json, State
 from taskdeck_tui.cli.actor import VARIABLE, actor
-from taskdeck_tui.cli.columns import cut, fill
+from taskdeck_tui.cli.columns import cut, fill, width
 from taskdeck_tui.cli.exits import Exit, UsageError
 from taskdeck_tui.cli.output import DIM, Output
 from taskdeck_tui.cli.reading import asked
@@ -58,7 +58,8 @@ def run(options: Namespace, output: Output) -> Exit:
             grace=options.grace,
             report=progress.tell,
         )
-        with _stopping(worker, progress) as came, progress.of(worker, options.store):
+        # What handlers print must not lie between what is told here.
+        with _stopping(worker, progress) as came, progress.of(worker, options.store), redirect_stdout(sys.stderr):
             summary = worker.run(until)
         output.mended(store.mended)
     if output.json:
@@ -66,7 +67,7 @@ def run(options: Namespace, output: Output) -> Exit:
     else:
         output.line(str(summary))
     # A process manager that asked for the end takes 0 for "done as asked"; a shell expects 130 after ctrl+c.
-    return Exit.INTERRUPTED if came == [signal.SIGINT] else Exit.DONE
+    return Exit.INTERRUPTED if came[:1] == [signal.SIGINT] else Exit.DONE
 
 
 def _handlers(options: Namespace) -> Handlers | str:
@@ -187,11 +188,15 @@ class _Progress:
         state = self._output.state(task.state, _STATE) if report.action is not None else fill("held no more", _STATE)
         why = f"  {safe(report.why.splitlines()[0])}" if report.why else ""
         attempt = f"  attempt {task.attempts} of {task.max_attempts}" if task.state is State.PENDING else ""
-        line = f"{safe(task.id)}  {safe(task.title)}"
+        name, rest = f"{safe(task.id)}  {safe(task.title)}", attempt + why
         took = f"{report.seconds:7.2f} s"
         columns = self._output.columns
-        room = 10_000 if columns is None else max(10, columns - _STATE - len(took) - 4)
-        return f"{state}  {self._output.paint(took, DIM)}  {cut(line + attempt + why, room)}"
+        if columns is not None:
+            room = max(20, columns - _STATE - len(took) - 4)
+            # Why a task failed is worth more than the end of its title.
+            name = cut(name, max(room // 2, room - width(rest)))
+            rest = cut(rest, room - width(name))
+        return f"{state}  {self._output.paint(took, DIM)}  {name}{rest}"
 
     def _tick(self) -> None:
         while not self._is_over:
@@ -211,12 +216,11 @@ class _Progress:
             done = summary.submitted if not worker.verifies else summary.completed
             rate = (done + summary.failed) / max(1.0, time.monotonic() - self._begun)
             text = f"{worker.busy} under way · {summary} · {rate:.1f}/s"
-            sys.stdout.write(self._output.paint(cut(text, (self._output.columns or 80) - 1), DIM))
-            sys.stdout.flush()
+            self._output.status(self._output.paint(cut(text, (self._output.columns or 80) - 1), DIM))
 
     def _clear(self) -> None:
         if self._is_live:
-            sys.stdout.write("\r\x1b[2K")
+            self._output.status("")
 
 
 class _Telling(logging.Handler):
