@@ -56,8 +56,8 @@ async def _done(shell_command: str, task: Task) -> Json:
     output, errors = _Output(lambda: _kill(process)), _Errors()
     loop, ends = asyncio.get_running_loop(), (output.ended, errors.ended)
     writing, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, process.stdin)
-    reading = [await loop.connect_read_pipe(lambda: output, process.stdout)]
-    reading.append(await loop.connect_read_pipe(lambda: errors, process.stderr))
+    saying, _ = await loop.connect_read_pipe(lambda: output, process.stdout)
+    warning, _ = await loop.connect_read_pipe(lambda: errors, process.stderr)
     try:
         writing.write(jsontext.encode(msgspec.to_builtins(task)).encode() + b"\n")
         writing.close()
@@ -73,7 +73,7 @@ async def _done(shell_command: str, task: Task) -> Json:
         process.wait()
         if keeper is not None:
             keeper.forget(process.pid)
-        for pipe in (writing, *(pipe for pipe, _ in reading)):
+        for pipe in (writing, saying, warning):
             pipe.close()
         # That is done in the loop's next turn, and the loop may have no other.
         await asyncio.sleep(0)
