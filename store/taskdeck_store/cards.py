@@ -16,6 +16,7 @@ def card_of(task: Task) -> Card:
         tags=task.tags,
         attempts=task.attempts,
         max_attempts=task.max_attempts,
+        not_before=task.not_before,
         owner=task.owner,
         state_since=task.state_since,
         version=task.version,

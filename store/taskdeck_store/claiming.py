@@ -5,15 +5,15 @@ from __future__ import annotations
 from taskdeck_store import clock
 from taskdeck_store.contract import Claiming, Outcome
 from taskdeck_store.machine import Command, command
-from taskdeck_store.query.terms import Field, Pattern, Query, TextTerm
-from taskdeck_store.values import Action, Claim, State, Time
+from taskdeck_store.query.terms import DueTerm, Query
+from taskdeck_store.values import Action, Claim, Time
 
-_PENDING = TextTerm(field=Field.STATE, choices=(Pattern("exact", State.PENDING),))
+_DUE = DueTerm(later=False)
 
 
 def candidates(claiming: Claiming) -> Query:
     """Return the query of the tasks that may be started."""
-    return Query((_PENDING, *claiming.query.terms))
+    return Query((_DUE, *claiming.query.terms))
 
 
 def start(claiming: Claiming, task_id: str, at: Time) -> Command:

@@ -56,7 +56,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class Claiming(Struct, frozen=True, kw_only=True):
-    """What is to be started: up to `limit` pending tasks that match a query, those that are to run first.
+    """What is to be started: up to `limit` pending tasks that match a query and are due, those that are to run first.
 
     Each gets `owner`, and a lease of so many `seconds`. `actor` is who says so.
     """
@@ -236,7 +236,7 @@ class Store(Protocol):
         """Carry out commands and then start pending tasks, all in one commit; return the outcomes in this order.
 
         Of two that claim at the same time, each gets other tasks. A task that one of the commands is for is not
-        started. `Claim` says how a later command holds on to what was claimed.
+        started, nor one before its `not_before`. `Claim` says how a later command holds on to what was claimed.
         """
 
     def renew(self, held: Mapping[str, Claim], seconds: float) -> frozenset[str]:
@@ -271,6 +271,9 @@ class Store(Protocol):
 
     def tasks(self, query: Query = EVERYTHING, *, limit: int | None = None) -> Sequence[Task]:
         """Return whole tasks: by state in the board's order, then by priority, state_since and id."""
+
+    def next_due(self, after: Time, query: Query = EVERYTHING) -> Time | None:
+        """Return when the next pending task that matches becomes due, of those due only after a moment; None: none."""
 
     def events(
         self,

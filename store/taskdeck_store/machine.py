@@ -36,7 +36,7 @@ class Rule(Struct, frozen=True, kw_only=True):
 
 
 _ALL = tuple(State)
-EDITABLE = ("title", "description", "priority", "tags", "data", "max_attempts")
+EDITABLE = ("title", "description", "priority", "tags", "data", "max_attempts", "not_before")
 
 TABLE: tuple[Rule, ...] = (
     Rule(
@@ -66,6 +66,7 @@ TABLE: tuple[Rule, ...] = (
         summary="send the result back to the queue, with the reason",
         again=True,
         note_required=True,
+        takes=("not_before",),
     ),
     Rule(
         action=Action.FAIL,
@@ -80,6 +81,7 @@ TABLE: tuple[Rule, ...] = (
         target=State.PENDING,
         summary="put a failed task back in the queue",
         again=True,
+        takes=("not_before",),
     ),
     Rule(
         action=Action.RELEASE,
@@ -87,6 +89,7 @@ TABLE: tuple[Rule, ...] = (
         target=State.PENDING,
         summary="give a started task back to the queue",
         again=True,
+        takes=("not_before",),
     ),
     Rule(
         action=Action.ADD,
@@ -248,6 +251,11 @@ def is_overdue(task: Task, moment: Time) -> bool:
     return task.state in LEASED and lease is not None and lease < moment
 
 
+def is_due(task: Task, moment: Time) -> bool:
+    """Tell whether a task is pending, and left until a moment at the latest."""
+    return task.state is State.PENDING and (task.not_before is None or task.not_before <= moment)
+
+
 def actions_from(state: State) -> tuple[Action, ...]:
     """Return the actions that move a task out of a state, in the table's order."""
     return tuple(rule.action for rule in TABLE if state in rule.sources and rule.target is not None)
@@ -376,6 +384,8 @@ def wrong_field(name: str, value: Json) -> str | None:
         return f"{name} must be text, not {_shown(value)}"
     if name in ("owner", "lease_until") and value is not None and type(value) is not str:
         return f"{name} must be text, not {_shown(value)}"
+    if name == "not_before" and value is not None and (type(value) is not str or clock.normalised(value) is None):
+        return f"not_before must be a moment in UTC, like 2026-01-31T09:00:00.000000Z, not {_shown(value)}"
     return None
 
 
@@ -425,6 +435,7 @@ def _moved(task: Task, rule: Rule, command: Command, at: Time) -> Transition:
         values["state"] = target
         values["state_since"] = at
         values["lease_until"] = values.get("lease_until")
+        values["not_before"] = values.get("not_before")
     if rule.again:
         values["attempts"] = task.attempts + 1
         values["owner"] = None
@@ -440,7 +451,14 @@ def _moved(task: Task, rule: Rule, command: Command, at: Time) -> Transition:
 
 
 def _values(command: Command) -> dict[str, Json]:
-    return {name: tuple(value) if name == "tags" else value for name, value in command.fields.items()}
+    return {name: _kept(name, value) for name, value in command.fields.items()}
+
+
+def _kept(name: str, value: Json) -> Json:
+    """Return a field's value as a task keeps it."""
+    if name == "tags":
+        return tuple(value)
+    return clock.normalised(value) if name == "not_before" and value is not None else value
 
 
 def _offer(state: State) -> str:

@@ -35,7 +35,7 @@ from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.remains import Remains, Salvage, salvaged
 from taskdeck_store.remedies import way_back
 from taskdeck_store.salvage import may_be_damaged, remains_of, salvaging_of, told, what_is_wrong
-from taskdeck_store.values import Claim, Event, State, Task
+from taskdeck_store.values import Claim, Event, State, Task, Time
 from taskdeck_store.watch import FolderWatch
 
 _T = TypeVar("_T")
@@ -166,6 +166,10 @@ class Readable:
     def tasks(self, query: Query = EVERYTHING, *, limit: int | None = None) -> Sequence[Task]:
         """Return whole tasks; see the contract."""
         return self._read(lambda store: store.tasks(query, limit=limit))
+
+    def next_due(self, after: Time, query: Query = EVERYTHING) -> Time | None:
+        """Return when the next pending task becomes due; see the contract."""
+        return self._read(lambda store: store.next_due(after, query))
 
     def events(
         self,

@@ -114,10 +114,10 @@ def _unsound(events: Sequence[Event]) -> list[int]:
 
 def is_held(task: Task) -> bool:
     """Tell whether a task that was read from damaged bytes has values that a task can have."""
-    checked = ("description", "priority", "tags", "error", "attempts", "max_attempts", "owner", "lease_until")
     if machine.wrong_id(task.id) is not None or type(task.title) is not str:
         return False
-    return all(machine.wrong_field(name, getattr(task, name)) is None for name in checked)
+    checked = ("description", "priority", "tags", "error", "attempts", "max_attempts", "owner", "lease_until")
+    return all(machine.wrong_field(name, getattr(task, name)) is None for name in (*checked, "not_before"))
 
 
 def _replayed(events: Sequence[Event]) -> Task | None:

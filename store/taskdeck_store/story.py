@@ -104,6 +104,7 @@ class Story(Struct, frozen=True, kw_only=True):
     now: Time
     created: Time | None
     ended: Time | None
+    not_before: Time | None
     owner: str | None
     lease_until: Time | None
     attempt: int
@@ -242,6 +243,7 @@ class _Telling:
             now=now,
             created=self._created(task),
             ended=since if over else None,
+            not_before=task.not_before if task is not None else None,
             owner=task.owner if task is not None else None,
             lease_until=task.lease_until if task is not None else None,
             attempt=chapters[-1].number if chapters else 0,

@@ -52,6 +52,7 @@ class Task(Struct, frozen=True, kw_only=True):
 
     A time is None where the store's own format does not keep it. `version` is opaque: two reads with the same
     version saw the same task. `extra` holds the fields of the store's own format that Taskdeck does not know.
+    No worker claims a pending task before `not_before`.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Task(Struct, frozen=True, kw_only=True):
     error: str | None = None
     attempts: int = 0
     max_attempts: int = 3
+    not_before: Time | None = None
     owner: str | None = None
     lease_until: Time | None = None
     created_at: Time | None = None
@@ -77,7 +79,7 @@ class Task(Struct, frozen=True, kw_only=True):
 FIELDS = tuple(name for name in Task.__struct_fields__ if name not in ("version", "extra"))
 """The fields of a task that every store keeps, in their order."""
 
-TIMES = ("lease_until", "created_at", "updated_at", "state_since")
+TIMES = ("not_before", "lease_until", "created_at", "updated_at", "state_since")
 """The fields that hold a moment."""
 
 LATEST = ("updated_at", "state_since")
@@ -98,6 +100,7 @@ class Card(Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...]
     attempts: int
     max_attempts: int
+    not_before: Time | None
     owner: str | None
     state_since: Time | None
     version: str

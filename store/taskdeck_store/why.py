@@ -163,10 +163,18 @@ def _now(story: Story) -> str:
     so_far = _SO_FAR[story.state].format(_between(story.since, story.now))
     if story.state is State.PENDING and story.attempt > 1:
         so_far += f", for {_attempt(story.attempt, story.max_attempts)}"
+    if story.state is State.PENDING:
+        so_far += _waits(clock.normalised(story.not_before) if story.not_before else None, story.now)
     if story.state is State.IN_PROGRESS:
         so_far += f", with {_cut(story.owner, _NAMED)}" if story.owner else ""
         so_far += _lease(clock.normalised(story.lease_until) if story.lease_until else None, story.now)
     return f"{so_far}."
+
+
+def _waits(until: Time | None, now: Time) -> str:
+    if until is None or until <= now:
+        return ""
+    return f"; workers leave it until {_moment(until)}, {_between(now, until)} from now"
 
 
 def _lease(until: Time | None, now: Time) -> str:

@@ -46,6 +46,7 @@ def foreign(draw: st.DrawFn) -> bytes:
             "tags": draw(st.lists(field, max_size=3)),
             "data": draw(value),
             "result": draw(value),
+            "not_before": draw(field),
             "lease_until": draw(field),
             "created_at": draw(field),
         }

@@ -24,7 +24,9 @@ GIVEN: dict[Action, dict[str, Any]] = {
         "tags": ["a", "b"],
         "data": {"k": [True]},
         "max_attempts": 9,
+        "not_before": "2026-02-01T10:00:00+01:00",
     },
+    Action.RELEASE: {"not_before": "2026-02-01"},
 }
 LEGAL = [(rule.action, state) for rule in TABLE for state in rule.sources]
 ILLEGAL = [
@@ -51,7 +53,8 @@ def test_a_legal_action_commits_the_task_and_its_event(
     assert outcome.task is not None
     assert outcome.event is not None
     for name in ("id", "title", "description", "state", "priority", "tags", "data", "result", "error", "attempts",
-                 "max_attempts", "owner", "lease_until", "created_at", "updated_at", "state_since"):  # fmt: skip
+                 "max_attempts", "not_before", "owner", "lease_until", "created_at", "updated_at",
+                 "state_since"):  # fmt: skip
         assert getattr(outcome.task, name) == getattr(move.task, name), name
     assert outcome.task.version != before.version
 

@@ -15,7 +15,7 @@ from backends import Backend, JsonFile, Sqlite
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from moving import do, done, put
+from moving import do, done, put, put_all
 
 from conftest import Opener, Turned
 from taskdeck_store import (
@@ -35,6 +35,7 @@ from taskdeck_store import (
 )
 from taskdeck_store.query.parse import parse
 from taskdeck_store.recovery import overdue, release_overdue
+from taskdeck_store.values import EXTERNAL
 from taskdeck_store.verification import verify
 
 LEASE = 30.0
@@ -93,6 +94,98 @@ def test_a_query_chooses_what_is_claimed(store: Store) -> None:
     assert claimed(store, query="state:failed") == []
     assert claimed(store, query="tag:none") == []
     assert claimed(store, query="tag:web,api", limit=5) == ["c", "a"]
+
+
+def test_a_task_is_claimed_from_its_moment_on(store: Store, now: Turned) -> None:
+    put(store, "first", priority=1, not_before=clock.plus(now(), 60))
+    put(store, "second", priority=2, not_before=clock.plus(now(), 30))
+    put(store, "third", priority=3, not_before=now())
+    put(store, "fourth", priority=4)
+    assert claimed(store, limit=2) == ["third", "fourth"]
+    now.turn(29.999999)
+    assert claimed(store, limit=9) == []
+    now.turn(0.000001)
+    assert claimed(store, limit=9) == ["second"]
+    now.turn(30)
+    assert claimed(store, limit=9) == ["first"]
+    assert [task.not_before for task in store.tasks()] == [None] * 4
+
+
+def test_many_that_wait_are_passed_over_for_the_few_that_are_due(store: Store, now: Turned) -> None:
+    later = {"not_before": clock.plus(now(), 60)}
+    put_all(store, ((f"t-{n:03}", State.PENDING, {"priority": n % 7, **(later if n % 50 else {})}) for n in range(300)))
+    assert claimed(store, limit=4) == ["t-000", "t-050", "t-100", "t-150"]
+    assert claimed(store, limit=4) == ["t-200", "t-250"]
+
+
+def test_a_person_may_start_a_task_before_its_moment(store: Store, now: Turned) -> None:
+    put(store, "t-1", not_before=clock.plus(now(), 60))
+    assert done(store, "t-1", Action.START).state is State.IN_PROGRESS
+
+
+def test_a_task_that_goes_back_to_the_queue_can_be_left_until_later(store: Store, now: Turned) -> None:
+    for task_id, state, action in (
+        ("a", State.IN_PROGRESS, Action.RELEASE),
+        ("b", State.REVIEW, Action.REJECT),
+        ("c", State.FAILED, Action.RETRY),
+    ):
+        put(store, task_id, state)
+        done(store, task_id, action, note="again", not_before=clock.plus(now(), 10))
+    assert claimed(store, limit=3) == []
+    now.turn(10)
+    assert claimed(store, limit=3) == ["a", "b", "c"]
+    assert verify(store).is_sound
+
+
+def test_when_the_next_task_becomes_due(store: Store, now: Turned) -> None:
+    assert store.next_due(now()) is None
+    moments = [clock.plus(now(), seconds) for seconds in (30, 60, 90)]
+    put(store, "a", not_before=moments[1], tags=["x"])
+    put(store, "b", not_before=moments[0])
+    put(store, "c", not_before=moments[2], tags=["x"])
+    put(store, "d")
+    put(store, "e", State.REVIEW)
+    done(store, "e", Action.EDIT, not_before=moments[0])
+    assert store.next_due(now()) == moments[0]
+    assert store.next_due(now(), parse("tag:x", me="")) == moments[1]
+    assert store.next_due(now(), parse("state:review", me="")) is None
+    assert store.next_due(moments[0]) == moments[1]
+    assert store.next_due(clock.plus(moments[1], -0.000001)) == moments[1]
+    assert store.next_due(moments[2]) is None
+    assert store.next_due(now(), parse("due:now", me="")) is None
+    now.turn(45)
+    assert store.next_due("", parse("due:now", me="")) == moments[0]
+    done(store, "b", Action.START)
+    assert store.next_due("") == moments[1]
+
+
+def test_what_is_due_is_found_as_time_goes_on(store: Store, now: Turned) -> None:
+    put(store, "soon", not_before=clock.plus(now(), 10))
+    put(store, "now")
+    put(store, "begun", State.IN_PROGRESS)
+
+    def found(query: str) -> list[str]:
+        return [task.id for task in store.tasks(parse(query, me=""))]
+
+    assert (found("due:now"), found("due:later")) == (["now"], ["soon"])
+    assert (found("-due:now"), found("-due:later")) == (["soon", "begun"], ["now", "begun"])
+    assert store.counts(parse("due:later", me=""))[State.PENDING].count == 1
+    now.turn(10)
+    assert (found("due:now"), found("due:later")) == (["now", "soon"], [])
+    assert store.counts(parse("due:later", me=""))[State.PENDING].count == 0
+
+
+def test_an_outside_program_says_until_when_a_task_is_left(
+    store: Store, backend: Backend, path: Path, now: Turned
+) -> None:
+    put(store, "t-1")
+    until = clock.plus(now(), 60)
+    backend.meddle(path, "t-1", not_before=until)
+    assert claimed(store) == []
+    assert store.next_due(now()) == until
+    event = store.events("t-1")[-1]
+    assert (event.actor, event.changes) == (EXTERNAL, {"not_before": (None, until)})
+    assert verify(store).is_sound
 
 
 def test_with_nothing_to_claim_nothing_is_written(store: Store, path: Path) -> None:

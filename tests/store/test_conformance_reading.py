@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from moving import do, done, put, put_all
 
 from conftest import Opener, Turned
-from taskdeck_store import Action, Card, Order, State, Store, Task, command, open_store
+from taskdeck_store import Action, Card, Order, State, Store, Task, clock, command, open_store
 from taskdeck_store.contract import key
 from taskdeck_store.query.match import matches
-from taskdeck_store.query.terms import EVERYTHING, Field, NumberTerm, Pattern, Query, TextTerm
+from taskdeck_store.query.terms import EVERYTHING, DueTerm, Field, NumberTerm, Pattern, Query, TextTerm
 from taskdeck_store.values import CARD_PREVIEW, CARD_TITLE
 
 BOARD = list(State)
@@ -223,7 +223,9 @@ TERMS = st.one_of(
         value=st.sampled_from([0.0, 60.0, 61.0, 3_600.0, 1e15, -5.0]),
         negated=st.booleans(),
     ),
+    st.builds(DueTerm, later=st.booleans(), negated=st.booleans()),
 )
+LOOKED = "2026-01-31T09:01:01.000000Z"
 WORDS = ["a", "A", "ab%", "100_x", "b!c", "back\\slash", "it's"]
 WORDS += ["Straße", "STRASSE", "GRÖSSE", "\u212a(kelvin)", "k", "Größe"]
 
@@ -241,6 +243,8 @@ def wordy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, ...
             tags = [word, "x"] if number % 3 else []
             fields: dict[str, Any] = {"title": word, "description": WORDS[-number - 1], "tags": tags}
             put(store, f"t-{number}", BOARD[number % 5], priority=number % 3 - 1, **fields)
+            if number % 4:
+                done(store, f"t-{number}", Action.EDIT, not_before=clock.plus(LOOKED, number - 6))
             if number % 2:
                 done(store, f"t-{number}", Action.EDIT, title=word + " x", priority=5)
         do(store, "t-2", Action.REJECT, note="again")
@@ -258,7 +262,7 @@ def wordy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, ...
 @given(terms=st.lists(TERMS, min_size=1, max_size=3).map(tuple))
 def test_a_query_finds_what_its_meaning_says(wordy: tuple[Store, ...], terms: tuple[Any, ...]) -> None:
     query = Query(terms)
-    now = "2026-01-31T09:01:01.000000Z"
+    now = LOOKED
     for store in wordy:
         expected = [task for task in store.tasks() if matches(query, task, now)]
         assert list(store.tasks(query)) == expected

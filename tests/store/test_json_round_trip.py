@@ -168,6 +168,9 @@ def test_what_the_file_has_no_key_for_is_kept_in_the_log(tmp_path: Path, now: Tu
     assert (task.priority, task.tags, task.owner, task.lease_until) == (2, ("x",), "worker", AT)
     assert (task.title, task.description) == ("Write a parser", "more")
     assert (task.state_since, task.updated_at) == (now.moment, now.moment)
+    apply(path, now, command("1", Action.RELEASE, actor="worker", not_before=AT))
+    assert path.read_text() == LAB_2
+    assert get(path, "1").not_before == AT
 
 
 class Lab4Task:

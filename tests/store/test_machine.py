@@ -112,6 +112,35 @@ def test_what_each_action_sets_besides_the_state() -> None:
     assert released.changes == {"attempts": (0, 1), "owner": ("w", None), "lease_until": (NOW, None)}
 
 
+def test_a_task_is_left_until_later_as_its_last_move_says() -> None:
+    at = "2026-02-01T08:00:00.000000Z"
+    added = transition(
+        None, command("t-1", Action.ADD, actor="ann", title="x", not_before="2026-02-01 09:00+01:00"), NOW
+    )
+    assert isinstance(added, Transition)
+    assert (added.task.not_before, added.changes["not_before"]) == (at, (None, at))
+    started = done(added.task, Action.START)
+    assert (started.task.not_before, started.changes["not_before"]) == (None, (at, None))
+    assert done(started.task, Action.EDIT, not_before=at).task.not_before == at
+    for state, action in (
+        (State.IN_PROGRESS, Action.RELEASE),
+        (State.REVIEW, Action.REJECT),
+        (State.FAILED, Action.RETRY),
+    ):
+        assert done(a_task(state, not_before=NOW), action).task.not_before is None
+        assert done(a_task(state), action, not_before=at).task.not_before == at
+    assert done(added.task, Action.EDIT, not_before=None).task.not_before is None
+    assert done(added.task, Action.EDIT, title="y").task.not_before == at
+    assert done(added.task, Action.FAIL).task.not_before is None
+
+
+@pytest.mark.parametrize("value", ["", "soon", "2026-02-30", "10000-01-01", 5, True, ["2026-01-01"]])
+def test_what_is_no_moment_is_said_to_be_none(value: object) -> None:
+    refusal = refused(a_task(), Action.EDIT, not_before=value)
+    assert refusal.code is Code.INVALID
+    assert "not_before must be a moment in UTC, like 2026-01-31T09:00:00.000000Z, not " in refusal.message
+
+
 def test_step_is_the_forward_action_of_a_state() -> None:
     assert STEP == {
         State.PENDING: Action.START,

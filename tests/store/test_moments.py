@@ -34,6 +34,8 @@ NOW = "2026-01-31T14:00:00.500000Z"
         ("-90m", "2026-01-31T12:30:00.500000Z"),
         ("-1d12h", "2026-01-30T02:00:00.500000Z"),
         ("-1W", "2026-01-24T14:00:00.500000Z"),
+        ("+2h", "2026-01-31T16:00:00.500000Z"),
+        ("+1d12h", "2026-02-02T02:00:00.500000Z"),
         ("30s ago", "2026-01-31T13:59:30.500000Z"),
         ("2H  Ago", "2026-01-31T12:00:00.500000Z"),
         ("1d12h ago", "2026-01-30T02:00:00.500000Z"),
@@ -43,6 +45,8 @@ NOW = "2026-01-31T14:00:00.500000Z"
         ("yesterday", "2026-01-30T00:00:00.000000Z"),
         ("yesterday 9am", "2026-01-30T09:00:00.000000Z"),
         ("Yesterday  23:59:59", "2026-01-30T23:59:59.000000Z"),
+        ("tomorrow", "2026-02-01T00:00:00.000000Z"),
+        ("Tomorrow 9am", "2026-02-01T09:00:00.000000Z"),
         ("yesterday noon", "2026-01-30T12:00:00.000000Z"),
         ("yesterday midnight", "2026-01-30T00:00:00.000000Z"),
         ("14:00", "2026-01-31T14:00:00.000000Z"),
@@ -68,6 +72,26 @@ NOW = "2026-01-31T14:00:00.500000Z"
 )
 def test_a_moment_is_read(text: str, moment: str) -> None:
     assert parse_moment(text, NOW) == moment
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("14:00", "2026-02-01T14:00:00.000000Z"),
+        ("14:05", "2026-01-31T14:05:00.000000Z"),
+        ("9am", "2026-02-01T09:00:00.000000Z"),
+        ("today 9am", "2026-01-31T09:00:00.000000Z"),
+        ("yesterday 9am", "2026-01-30T09:00:00.000000Z"),
+        ("saturday", "2026-02-07T00:00:00.000000Z"),
+        ("saturday 14:05", "2026-01-31T14:05:00.000000Z"),
+        ("monday 9am", "2026-02-02T09:00:00.000000Z"),
+        ("friday", "2026-02-06T00:00:00.000000Z"),
+        ("now", NOW),
+        ("-2h", "2026-01-31T12:00:00.500000Z"),
+    ],
+)
+def test_a_moment_to_come_is_the_next_of_its_name(text: str, moment: str) -> None:
+    assert parse_moment(text, NOW, ahead=True) == moment
 
 
 @pytest.mark.parametrize("text", ["noon", "12pm", "12:00"])
@@ -106,14 +130,15 @@ def test_a_time_of_day_that_is_still_to_come_is_yesterday_s(text: str) -> None:
         ),
         *(
             "yesterday soon",
-            "tomorrow",
+            "tomorrow soon",
             "monday monday",
             "mo",
             "-",
             "-2",
             "2h",
             "-2y",
-            "+2h",
+            "+2",
+            "+2h ago",
             "2 hours ago",
             "ago",
             "-h",
@@ -155,6 +180,14 @@ def test_a_time_of_day_is_the_latest_that_is_not_to_come(now: datetime, second: 
     found = clock.to_seconds(parse_moment(time, told(now)))
     assert found % 86_400 == second
     assert 0 <= now.timestamp() - found < 86_400
+
+
+@given(now=st.datetimes(datetime(1971, 1, 1), timezones=st.just(UTC)), second=st.integers(0, 86_399))
+def test_a_time_of_day_ahead_is_the_next_that_is_not_over(now: datetime, second: int) -> None:
+    time = f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
+    found = clock.to_seconds(parse_moment(time, told(now), ahead=True))
+    assert found % 86_400 == second
+    assert 0 <= found - now.timestamp() < 86_400
 
 
 @given(now=MOMENTS, text=st.text(max_size=12) | st.from_regex(r"[-0-9:apmhdsTZ. ]{0,14}", fullmatch=True))

@@ -42,13 +42,17 @@ def offered(text: str, cursor: int | None = None) -> list[str]:
         ("owner:", ["owner:me", "owner:ann", 'owner:"Bob Smith"', "owner:none"]),
         ("owner:b", ['owner:"Bob Smith"']),
         ("error:", ["error:none"]),
+        ("due:", ["due:now", "due:later"]),
+        ("-due:l", ["-due:later"]),
     ],
 )
 def test_what_is_offered(text: str, completed: list[str]) -> None:
     assert offered(text) == completed
 
 
-@pytest.mark.parametrize("text", ["zzz", '"st', '"a st', "nope:", "tag>b", "state:review", "attempts>", "title:x"])
+@pytest.mark.parametrize(
+    "text", ["zzz", '"st', '"a st', "nope:", "tag>b", "state:review", "attempts>", "title:x", "due>"]
+)
 def test_where_nothing_is_offered(text: str) -> None:
     assert offered(text) == []
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from taskdeck_store import clock
 from taskdeck_store.query.match import matches
 from taskdeck_store.query.parse import parse
-from taskdeck_store.query.terms import EVERYTHING, Field, NumberTerm, Pattern, Query, Term, TextTerm
+from taskdeck_store.query.terms import EVERYTHING, DueTerm, Field, NumberTerm, Pattern, Query, Term, TextTerm
 from taskdeck_store.values import State, Task
 
 NOW = "2026-01-31T12:00:00.000000Z"
@@ -140,7 +140,9 @@ TERMS: st.SearchStrategy[Term] = st.one_of(
         value=st.integers(-3, 3).map(float),
         negated=st.booleans(),
     ),
+    st.builds(DueTerm, later=st.booleans(), negated=st.booleans()),
 )
+MOMENTS = st.none() | st.integers(-3, 3).map(lambda seconds: clock.plus(NOW, seconds))
 TASKS = st.builds(
     Task,
     id=TEXTS,
@@ -152,7 +154,8 @@ TASKS = st.builds(
     attempts=st.integers(0, 3),
     owner=st.none() | TEXTS,
     error=st.none() | TEXTS,
-    state_since=st.none() | st.integers(-3, 3).map(lambda seconds: clock.plus(NOW, seconds)),
+    not_before=MOMENTS,
+    state_since=MOMENTS,
 )
 
 
@@ -161,6 +164,9 @@ def model(query: Query, task: Task) -> bool:
 
 
 def model_of_term(term: Term, task: Task) -> bool:
+    if isinstance(term, DueTerm):
+        left = clock.to_seconds(task.not_before) - clock.to_seconds(NOW) if task.not_before else 0
+        return (task.state is State.PENDING and (left > 0) is term.later) != term.negated
     fields: dict[str, list[object]] = {
         "state": [task.state.value],
         "tag": list(task.tags),

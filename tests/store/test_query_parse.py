@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from taskdeck_store.query.parse import QueryError, parse, quoted
-from taskdeck_store.query.terms import EVERYTHING, Field, NumberTerm, Pattern, Query, Term, TextTerm
+from taskdeck_store.query.terms import EVERYTHING, DueTerm, Field, NumberTerm, Pattern, Query, Term, TextTerm
 from taskdeck_store.values import State
 
 
@@ -112,6 +112,8 @@ def test_an_empty_filter_takes_every_task(text: str) -> None:
         ("age>1h30m", NumberTerm(field=Field.AGE, op=">", value=5400)),
         ("age>=2d", NumberTerm(field=Field.AGE, op=">=", value=172_800)),
         ("age<=1w", NumberTerm(field=Field.AGE, op="<=", value=604_800)),
+        ("due:later", DueTerm(later=True)),
+        ("-due=Now", DueTerm(later=False, negated=True)),
         ("age<1y", NumberTerm(field=Field.AGE, op="<", value=365 * 86_400)),
     ],
 )
@@ -216,6 +218,9 @@ def written_terms(draw: st.DrawFn) -> tuple[str, Term]:
         )
         value = hours * 3600 + seconds
         return f"{sign}age{op}{hours}h{seconds}s", NumberTerm(field=field, op=op, value=value, negated=negated)
+    if field is Field.DUE:
+        later = draw(st.booleans())
+        return f"{sign}due:{'later' if later else 'now'}", DueTerm(later=later, negated=negated)
     if field is Field.STATE:
         states = draw(st.lists(st.sampled_from(list(State)), min_size=1, max_size=3))
         return f"{sign}state:{','.join(states)}", exact(field, *states, negated=negated)

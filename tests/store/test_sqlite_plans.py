@@ -10,9 +10,11 @@ import apsw
 import pytest
 from backends import Sqlite
 from moving import do, put, put_all
+from msgspec.structs import replace
 
-from taskdeck_store import Action, Order, State, Store, open_store
+from taskdeck_store import Action, Claiming, Order, State, Store, open_store
 from taskdeck_store.contract import key
+from taskdeck_store.query.parse import parse
 
 
 class Told:
@@ -75,12 +77,15 @@ def window(order: Order, kind: str) -> Callable[[Store], object]:
     return read
 
 
+CLAIMING = Claiming(owner="w", actor="w", seconds=60)
 KINDS = ("from the top", "from a rank", "from a place", "past the end")
 WINDOWS = {f"{order} {kind}": window(order, kind) for order in Order for kind in KINDS}
 READS: dict[str, Callable[[Store], object]] = {
     **WINDOWS,
     "counts": lambda store: store.counts(),
     "one task": lambda store: store.get("t-007"),
+    "next due": lambda store: store.next_due("2026-01-01"),
+    "a claim": lambda store: store.claim(CLAIMING),
     "first tasks": lambda store: store.tasks(limit=10),
     "events of a task": lambda store: store.events("t-007", after=3, limit=5),
     "last events of a task": lambda store: store.events("t-007", limit=5, newest=True),
@@ -97,6 +102,13 @@ def test_a_read_of_the_board_uses_an_index(told: Told, read: Callable[[Store], o
     steps = told.plans(read)
     assert any("USING" in step or "SEARCH" in step for step in steps)
     assert [step for step in steps if "TEMP B-TREE" in step or "SCAN tasks" in step or "SCAN events" in step] == []
+
+
+def test_what_is_due_is_told_by_an_index_and_no_task(told: Told) -> None:
+    (step,) = told.plans(lambda store: store.claim(replace(CLAIMING, query=parse("priority>99", me=""))))
+    assert step == "SEARCH tasks USING COVERING INDEX tasks_by_priority (state=? AND priority>?)"
+    (step,) = told.plans(lambda store: store.next_due("2026-01-01"))
+    assert step == "SEARCH tasks USING COVERING INDEX tasks_by_due (not_before>?)"
 
 
 def test_the_first_count_reads_an_index_and_no_task(told: Told) -> None:

@@ -157,6 +157,50 @@ def test_a_heartbeat_writes_neither_version_nor_event(plain: Plain) -> None:
     assert plain.last() == seen
 
 
+def test_when_a_task_is_due_is_set_and_put_on_record(plain: Plain) -> None:
+    at = "2026-02-01T00:00:00.000000Z"
+    plain.sql("INSERT INTO tasks (id, title, not_before) VALUES ('t-1', 'x', ?)", values=(at,))
+    assert (plain.task().not_before, plain.last().changes["not_before"]) == (at, (None, at))
+    plain.sql("UPDATE tasks SET not_before = NULL")
+    assert (plain.task().not_before, plain.last().changes) == (None, {"not_before": (at, None)})
+    plain.sql("UPDATE tasks SET not_before = strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', '+2 hours')")
+    assert plain.store.next_due(utc_now()) == plain.task().not_before
+    plain.sql("DELETE FROM tasks")
+    assert plain.last().changes["not_before"][1] is None
+    assert verify(plain.store).is_sound
+
+
+def test_a_move_ends_how_long_a_task_is_left_unless_it_says_until_when(plain: Plain) -> None:
+    first, second = "2026-02-01T00:00:00.000000Z", "2026-02-02T00:00:00.000000Z"
+    put(plain.store, "t-1", not_before=first)
+    plain.sql("UPDATE tasks SET state = 'in_progress'")
+    assert (plain.task().not_before, plain.last().changes) == (None, {"not_before": (first, None)})
+    plain.sql("UPDATE tasks SET state = 'pending', not_before = ?", values=(second,))
+    assert (plain.task().not_before, plain.last().changes["not_before"]) == (second, (None, second))
+    assert verify(plain.store).is_sound
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "",
+            "now",
+            "2026-02-01",
+            "2026-02-01T00:00:00Z",
+            "2026-02-01 00:00:00.000000Z",
+            "2026-02-30T00:00:00.000000Z",
+        ),
+        *("2026-02-01T24:00:00.000000Z", "0000-02-01T00:00:00.000000Z", "2026-02-01T00:00:00.000000Z\0x", "9999"),
+    ],
+)
+def test_a_task_is_left_until_a_moment_in_taskdecks_form_alone(plain: Plain, text: str) -> None:
+    put(plain.store, "t-1")
+    said = "CHECK constraint failed: not_before is a moment in UTC, like 2026-01-31T09:00:00.000000Z"
+    assert plain.refused("UPDATE tasks SET not_before = ?", values=(text,)) == said
+    assert plain.refused("INSERT INTO tasks (id, title, not_before) VALUES ('t-2', 'x', ?)", values=(text,)) == said
+
+
 def test_a_lease_ends_with_the_work(plain: Plain) -> None:
     put(plain.store, "t-1", State.IN_PROGRESS)
     plain.sql("UPDATE tasks SET lease_until = 'x'")

@@ -249,7 +249,7 @@ def test_a_great_backlog_is_sealed_bit_by_bit(sqlite: Sqlite, forged: Forged) ->
     store.close()
 
 
-@pytest.mark.parametrize(("layout", "unsealed"), [(1, 5), (2, 0)])
+@pytest.mark.parametrize(("layout", "unsealed"), [(1, 5), (2, 0), (3, 0)])
 def test_a_store_of_an_older_layout_is_sealed_and_keeps_its_rules(tmp_path: Path, layout: int, unsealed: int) -> None:
     path = tmp_path / "old.db"
     old = apsw.Connection(str(path))

@@ -59,6 +59,23 @@ TIMEOUT = event(
             ["t-1 is pending.", BORN, "It has been waiting in the queue for less than a second."],
         ),
         (
+            [ADDED],
+            a_task(P, not_before=at(7200)),
+            60,
+            [
+                "t-1 is pending.",
+                BORN,
+                "It has been waiting in the queue for 1 minute; workers leave it until 2026-01-31 11:05 UTC, "
+                "1 hour 59 minutes from now.",
+            ],
+        ),
+        (
+            [ADDED],
+            a_task(P, not_before=at(60)),
+            60,
+            ["t-1 is pending.", BORN, "It has been waiting in the queue for 1 minute."],
+        ),
+        (
             [ADDED, STARTED],
             a_task(R, owner="w-3", lease_until=at(180)),
             300,

@@ -23,7 +23,8 @@ from taskdeck_tui.cli.main import main
 
 TASK_FIELDS = [
     *("id", "title", "description", "state", "priority", "tags", "data", "result", "error", "attempts"),
-    *("max_attempts", "owner", "lease_until", "created_at", "updated_at", "state_since", "version", "extra"),
+    *("max_attempts", "not_before", "owner", "lease_until", "created_at", "updated_at", "state_since"),
+    *("version", "extra"),
 ]
 EVENT_FIELDS = [
     *("seq", "task_id", "at", "actor", "action", "from_state", "to_state", "attempts", "note", "changes"),

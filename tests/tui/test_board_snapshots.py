@@ -6,13 +6,15 @@ import asyncio
 import math
 import re
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
-from taskdeck_store import open_store
+from taskdeck_store import Action, Order, State, command, open_store
+from taskdeck_store.clock import plus
 from taskdeck_tui.deck import Deck
 from taskdeck_tui.demo import history
 from taskdeck_tui.feed import Reader
@@ -34,9 +36,27 @@ def no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def deck(tmp_path: Path) -> Iterator[Deck]:
-    path = str(tmp_path / "demo.db")
-    history.build(path, tasks=120, seed=1, now=NOW)
+def path(tmp_path: Path) -> str:
+    made = str(tmp_path / "demo.db")
+    history.build(made, tasks=120, seed=1, now=NOW)
+    return made
+
+
+@pytest.fixture
+def scheduled(path: str) -> None:
+    """Leave tasks of the queue until later; one of them only until now."""
+    with closing(open_store(path, now=lambda: NOW)) as store:
+        cards = store.window(State.PENDING, Order.PRIORITY, limit=6).cards
+        moments = [plus(NOW, seconds) for seconds in (40, 3 * 3600, 5 * 86_400, 0, 90, 0.5)]
+        edits = [
+            command(card.id, Action.EDIT, actor="ada", not_before=moment)
+            for card, moment in zip(cards, moments, strict=True)
+        ]
+        store.apply(edits, whole=True)
+
+
+@pytest.fixture
+def deck(path: str) -> Iterator[Deck]:
     store = open_store(path, now=lambda: NOW)
     outlet = Outlet()
     reader = Reader(store, Wanted(), lambda: NOW, outlet, check_after=math.inf)
@@ -87,6 +107,11 @@ def test_three_lines(deck: Deck, snap_compare: Compare, size: str) -> None:
     assert snap_compare(
         deck, terminal_size=SIZES[size], run_before=keys("z", "3", "j", "j", "space", "j", "space", "j")
     )
+
+
+@pytest.mark.usefixtures("scheduled")
+def test_tasks_that_wait_for_their_time(deck: Deck, snap_compare: Compare) -> None:
+    assert snap_compare(deck, terminal_size=SIZES["large"], run_before=keys("1", "j"))
 
 
 @pytest.mark.parametrize("size", SIZES)

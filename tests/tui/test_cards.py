@@ -22,6 +22,7 @@ def card(**values: object) -> Card:
         "tags": ("frontend", "flaky"),
         "attempts": 1,
         "max_attempts": 3,
+        "not_before": None,
         "owner": "ada",
         "state_since": "2026-01-01T00:00:00.000000Z",
         "version": "4",

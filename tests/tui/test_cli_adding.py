@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cli_stage import PROGRAM, taskdeck, told
 
+from taskdeck_store.clock import plus, utc_now
 from taskdeck_store.machine import wrong_id
 
 
@@ -52,6 +53,26 @@ def test_a_task_without_an_id_gets_one_of_its_own(store: str) -> None:
     ids = {task["id"] for task in tasks(store)}
     assert len(ids) == 3
     assert [wrong_id(task_id) for task_id in ids] == [None] * 3
+
+
+def test_a_task_is_added_for_later(store: str) -> None:
+    before = utc_now()
+    for task_id, when in (("a", "+2h"), ("b", "2027-02-01 09:00+01:00"), ("c", "tomorrow 9am")):
+        assert taskdeck("add", store, "x", "--id", task_id, "--not-before", when).code == 0
+    moments = {task["id"]: task["not_before"] for task in tasks(store)}
+    assert plus(before, 7_200) <= moments["a"] <= plus(utc_now(), 7_200)
+    assert moments["b"] == "2027-02-01T08:00:00.000000Z"
+    assert moments["c"].endswith("T09:00:00.000000Z")
+    assert taskdeck("add", store, "-", stdin='{"title": "x", "id": "d", "not_before": "2027-02-01"}').code == 0
+    assert taskdeck("show", store, "d", "--json").value["not_before"] == "2027-02-01T00:00:00.000000Z"
+
+
+def test_what_is_no_moment_is_refused(store: str) -> None:
+    ran = taskdeck("add", store, "x", "--not-before", "soon", "--json")
+    assert ran.code == 2
+    assert ran.error["message"].startswith("--not-before: 'soon' is no moment; understood are ")
+    assert taskdeck("add", store, "-", "--not-before", "+2h", stdin='"x"').code == 2
+    assert tasks(store) == []
 
 
 def test_the_id_is_what_a_person_is_told(store: str) -> None:
@@ -126,6 +147,7 @@ def test_lines_from_stdin_are_added_in_one_commit(store: str) -> None:
         ('{"title": "x", "priority": ' + "9" * 5_000 + "}", "line 3: "),
         ('{"title": "x", "max_attempts": -1}', "max_attempts must lie between"),
         ('{"title": "x", "description": null}', "description must be text"),
+        ('{"title": "x", "not_before": "soon"}', "not_before must be a moment in UTC"),
         ('{"title": "x", "data": NaN}', "NaN is not JSON"),
         ('{"title": "x", "data": 1e999}', "too large"),
         ('{"title": "x", "data": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),

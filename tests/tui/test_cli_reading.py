@@ -104,6 +104,24 @@ def test_a_list_on_a_terminal_has_colours_and_a_heading_and_fits(store: str) -> 
     assert on_terminal("list", store, "nothing like this")[1] == "no task matches\n"
 
 
+def test_a_task_that_is_left_until_later_says_when_it_is_due(store: str) -> None:
+    assert taskdeck("add", store, "Later", "--id", "later", "--not-before", "+2h").code == 0
+    lines = taskdeck("list", store).out.splitlines()
+    (line,) = [line for line in lines if " later " in line]
+    assert " due 2h  " in line
+    assert len({line.rindex("  ") for line in lines}) == 1
+    _, screen = on_terminal("list", store, columns=100)
+    heading, *_ = (plain(line) for line in screen.splitlines())
+    assert heading.index("AGE") + 3 == line.index("due 2h") + 6
+    assert (listed(store, "due:later"), listed(store, "due:now")) == (["later"], ["a"])
+    said = taskdeck("show", store, "later").out
+    (told,) = [line for line in said.splitlines() if line.startswith("not before")]
+    assert told.endswith("(in 2h)")
+    assert taskdeck("show", store, "later", "--json").value["not_before"] in told
+    assert taskdeck("start", store, "later").code == 0
+    assert "not before" not in taskdeck("show", store, "later").out
+
+
 def test_colours_can_be_turned_off(store: str) -> None:
     assert "\x1b" not in on_terminal("list", store, NO_COLOR="1")[1]
     assert "\x1b" not in on_terminal("list", store, TERM="dumb")[1]

@@ -21,6 +21,7 @@ def card(task_id: str, state: State, version: str = "1") -> Card:
         tags=(),
         attempts=0,
         max_attempts=3,
+        not_before=None,
         owner=None,
         state_since=None,
         version=version,

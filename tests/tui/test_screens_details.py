@@ -303,6 +303,15 @@ async def test_markdown_is_set_and_what_only_looks_a_bit_like_it_is_left() -> No
         assert "a - b * c # d" in shown_text
 
 
+async def test_how_long_a_task_is_left_is_told() -> None:
+    for seconds, told in ((40, "in 40s"), (-120, "2m ago")):
+        app = stage(task(state=State.PENDING, not_before=plus(NOW, seconds)))
+        async with app.run_test(size=(200, 50)) as pilot:
+            (line,) = [line for line in (await everything(pilot)).splitlines() if line.startswith("not before")]
+            assert line.split(maxsplit=2)[2].startswith(told)
+            assert "2026-01-31" in line
+
+
 async def test_values_of_every_kind_are_json() -> None:
     value = {"n": None, "t": True, "i": 10**50, "f": 1.5, "e": {}, "l": [], "s": [1, "two"], "d": {"x": [{"y": 1}]}}
     app = stage(task(result=value))

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskdeck_tui.span import span, spans
+from taskdeck_store.clock import plus, to_seconds
+from taskdeck_tui.span import ahead, span, spans
 
 DAY = 86_400
 
@@ -33,6 +34,15 @@ DAY = 86_400
 )
 def test_a_length_is_shown_in_its_largest_unit(seconds: float, shown: str) -> None:
     assert span(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(7_200, "2h"), (7_199.5, "2h"), (40, "40s"), (0.1, "1s"), (0, ""), (-0.1, ""), (-7_200, "")]
+)
+def test_how_far_ahead_a_moment_lies_is_told_until_it_has_come(seconds: float, shown: str) -> None:
+    now = "2026-01-31T09:05:00.000000Z"
+    assert ahead(plus(now, seconds), to_seconds(now)) == shown
+    assert ahead(None, 0) == ahead("\x1b[31msoon", 0) == ""
 
 
 @given(st.floats(-1e6, 99 * 365 * DAY))

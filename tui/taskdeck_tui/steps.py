@@ -21,6 +21,7 @@ def news(story: Story, step: Step) -> Iterator[tuple[str, Json, Json]]:
         told = (
             (name == "attempts" and after == event.attempts)
             or (name in ("owner", "lease_until", "error") and after is None)
+            or (name == "not_before" and after is None and event.from_state is not event.to_state)
             or (name == "lease_until" and event.action == Action.START)
             or (name == "owner" and after == event.actor)
             or (name == "error" and after in (event.note, f"failed by {event.actor}"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeAlias
 
 from taskdeck_store.cards import card_of
@@ -78,8 +78,11 @@ class Columns:
 
     def tasks(self, limit: int | None = None) -> Iterator[Task]:
         """Yield tasks by state, priority, state_since and id."""
-        every = (self._shown(str(place[-1])) for state in State for place in self._places(state, Order.PRIORITY))
-        return islice(every, limit)
+        return islice(chain.from_iterable(map(self.column, State)), limit)
+
+    def column(self, state: State) -> Iterator[Task]:
+        """Yield the tasks of a state by priority, state_since and id, each made when it is come to."""
+        return (self._shown(str(place[-1])) for place in self._places(state, Order.PRIORITY))
 
     def _age(self, before: Task | None, after: Task | None) -> None:
         """Take in since when the oldest of a column is in it; where the oldest goes, that is looked for anew."""

@@ -173,7 +173,7 @@ def task_read(text: bytes, keys: tuple[str, ...], beside: Mapping[str, Json]) ->
         return None
     if not task.title or task.title.isspace():
         return None
-    for when in (task.lease_until, task.created_at, task.updated_at, task.state_since):
+    for when in (task.not_before, task.lease_until, task.created_at, task.updated_at, task.state_since):
         if when is not None and moment(when) != when:
             return None
     return replace(task, **_added(keys, (task.updated_at, task.state_since), beside)) if beside else task

@@ -76,7 +76,7 @@ def _line(
 
 def _implied(action: Action | None, from_state: State, said: Data) -> Data:
     """Return what a move means for fields that the file has no place for."""
-    implied: Data = {}
+    implied: Data = {} if action is Action.EDIT else {"not_before": None}
     if action is not Action.EDIT and from_state is State.IN_PROGRESS:
         implied["lease_until"] = None
     if action is not None and machine.RULES[action].again:

@@ -8,9 +8,10 @@ import time
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from itertools import islice
 from pathlib import Path
 
-from taskdeck_store import clock, placing
+from taskdeck_store import clock, machine, placing
 from taskdeck_store.claiming import start
 from taskdeck_store.contract import (
     Changes,
@@ -36,9 +37,9 @@ from taskdeck_store.lock import WriteLock
 from taskdeck_store.machine import Code, Command, Refusal
 from taskdeck_store.printable import one_line
 from taskdeck_store.query.match import matches
-from taskdeck_store.query.terms import EVERYTHING, Field, NumberTerm, Query
+from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.remedies import remedy
-from taskdeck_store.values import Claim, Event, State, Task
+from taskdeck_store.values import Claim, Event, State, Task, Time
 from taskdeck_store.watch import FolderWatch
 
 _BRIEFLY = 0.02
@@ -200,6 +201,12 @@ class JsonStore:
         with self.reading():
             return list(self._columns(query).tasks(limit))
 
+    def next_due(self, after: Time, query: Query = EVERYTHING) -> Time | None:
+        """Return when the next pending task becomes due; see the contract."""
+        with self.reading():
+            moments = (task.not_before for task in self._columns(query).column(State.PENDING))
+            return min((moment for moment in moments if moment is not None and moment > after), default=None)
+
     def events(
         self,
         task_id: str | None = None,
@@ -319,8 +326,7 @@ class JsonStore:
         picture = self._ledger.picture
         if not query:
             return picture.columns
-        ages = any(isinstance(term, NumberTerm) and term.field is Field.AGE for term in query.terms)
-        key = (picture.columns, self._looks, query, self._moment if ages else None)
+        key = (picture.columns, self._looks, query, self._moment if query.is_timed else None)
         if self._filtered is None or self._filtered[0] != key:
             found = [placed(task) for task in picture.every() if matches(query, task, self._moment)]
             self._filtered = key, Columns(lambda: found, picture.shown)
@@ -346,9 +352,9 @@ class JsonStore:
         """Return the commands that start what is claimed, but for tasks that other commands are for."""
         self._moment = at = self._now()
         taken = {command.task_id for command in commands}
-        columns, limit = self._columns(claiming.query), claiming.limit + len(taken)
-        cards = columns.window(State.PENDING, Order.PRIORITY, 0, 0, limit).cards
-        return [start(claiming, card.id, at) for card in cards if card.id not in taken][: claiming.limit]
+        pending = self._columns(claiming.query).column(State.PENDING)
+        found = (task.id for task in pending if task.id not in taken and machine.is_due(task, at))
+        return [start(claiming, task_id, at) for task_id in islice(found, claiming.limit)]
 
     def _draft(self) -> Draft:
         draft = Draft(self._ledger.picture, self._ledger.log, self._now())

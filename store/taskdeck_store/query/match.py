@@ -5,9 +5,9 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 
-from taskdeck_store import clock
-from taskdeck_store.query.terms import Field, NumberTerm, Pattern, Query, TextTerm
-from taskdeck_store.values import Task, Time
+from taskdeck_store import clock, machine
+from taskdeck_store.query.terms import DueTerm, Field, NumberTerm, Pattern, Query, Term, TextTerm
+from taskdeck_store.values import State, Task, Time
 
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -19,11 +19,16 @@ _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
 
 
 def matches(query: Query, task: Task, now: Time) -> bool:
-    """Tell whether all terms of a query hold for a task at a moment, from which its age is counted."""
-    return all(
-        _text_holds(term, task) if isinstance(term, TextTerm) else _number_holds(term, task, now)
-        for term in query.terms
-    )
+    """Tell whether all terms of a query hold for a task at a moment, to which its age is counted, and what is due."""
+    return all(_holds(term, task, now) for term in query.terms)
+
+
+def _holds(term: Term, task: Task, now: Time) -> bool:
+    if isinstance(term, TextTerm):
+        return _text_holds(term, task)
+    if isinstance(term, NumberTerm):
+        return _number_holds(term, task, now)
+    return _due_holds(term, task, now)
 
 
 def _text_holds(term: TextTerm, task: Task) -> bool:
@@ -70,6 +75,11 @@ def _contains(value: str, text: str) -> bool:
         return text.lower() in value.lower()
     # bytes.lower() changes A–Z alone; str.lower() would turn the Kelvin sign into a k.
     return text.encode().lower() in value.encode("utf-8", "surrogatepass").lower()
+
+
+def _due_holds(term: DueTerm, task: Task, now: Time) -> bool:
+    holds = task.state is State.PENDING and machine.is_due(task, now) is not term.later
+    return holds is not term.negated
 
 
 def _number_holds(term: NumberTerm, task: Task, now: Time) -> bool:

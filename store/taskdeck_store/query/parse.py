@@ -5,6 +5,7 @@ Terms stand apart by white space and must all hold: ``state:review tag:x attempt
 - ``field:value`` (or ``=``); ``a,b`` is either; ``a*`` begins with a; ``none`` is no owner, tag or error; ``owner:me``.
 - ``attempts`` and ``priority`` compare with a whole number, ``age`` with a time such as ``90s``, ``15m``, ``1h30m``,
   ``2d``, ``1w``, by ``=`` (not age) ``<`` ``<=`` ``>`` ``>=``.
+- ``due:now`` is a pending task that may be claimed, ``due:later`` one whose time is still to come.
 - Any other word is free text: id, title, description or error contains it. ``-`` before a term turns it round.
 - ``"…"`` takes a value as it stands, spaces, commas and stars included; ``\`` takes the next character as it stands.
 """
@@ -16,7 +17,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, NoReturn
 
 from taskdeck_store.machine import WHOLE_LIMIT
-from taskdeck_store.query.terms import Field, NumberTerm, Pattern, Query, Term, TextTerm
+from taskdeck_store.query.terms import DueTerm, Field, NumberTerm, Pattern, Query, Term, TextTerm
 from taskdeck_store.values import State
 
 NUMBERS: Final = (Field.ATTEMPTS, Field.PRIORITY, Field.AGE)
@@ -24,6 +25,9 @@ NUMBERS: Final = (Field.ATTEMPTS, Field.PRIORITY, Field.AGE)
 
 OPTIONAL: Final = (Field.TAG, Field.OWNER, Field.ERROR)
 """The fields a task may be without, so that ``none`` has a meaning."""
+
+DUE: Final = ("now", "later")
+"""What a pending task can be due."""
 
 ME = "me"
 NONE = "none"
@@ -109,6 +113,8 @@ def _term(text: str, at: int, negated: bool, me: str) -> tuple[Term, int]:
         return _number_term(text, field, head, negated)
     if head[2] not in ":=":
         raise QueryError(f"{field} is text and cannot be compared with {head[2]}; write {field}:VALUE", head.start(2))
+    if field is Field.DUE:
+        return _due_term(text, head.end(), negated)
     return _text_term(text, field, head.end(), negated, me)
 
 
@@ -187,6 +193,14 @@ def _number_term(text: str, field: Field, head: re.Match[str], negated: bool) ->
     written = found[0] if found else ""
     value = _seconds(written, at) if field is Field.AGE else _whole(written, at, field)
     return NumberTerm(field=field, op=op, value=value, negated=negated), at + len(written)
+
+
+def _due_term(text: str, at: int, negated: bool) -> tuple[Term, int]:
+    found = _WORD.match(text, at)
+    written = found[0] if found else ""
+    if written.lower() not in DUE:
+        raise QueryError("a task is due:now or due:later", at)
+    return DueTerm(later=written.lower() == "later", negated=negated), at + len(written)
 
 
 def _whole(written: str, at: int, field: Field) -> float:

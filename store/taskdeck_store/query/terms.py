@@ -21,6 +21,7 @@ class Field(StrEnum):
     ATTEMPTS = "attempts"
     PRIORITY = "priority"
     AGE = "age"
+    DUE = "due"
 
 
 class Pattern(Struct, frozen=True):
@@ -51,7 +52,14 @@ class NumberTerm(Struct, frozen=True, kw_only=True):
     negated: bool = False
 
 
-Term: TypeAlias = TextTerm | NumberTerm
+class DueTerm(Struct, frozen=True, kw_only=True):
+    """A pending task that may be claimed now or, with `later`, only at a moment to come."""
+
+    later: bool
+    negated: bool = False
+
+
+Term: TypeAlias = TextTerm | NumberTerm | DueTerm
 
 
 class Query(Struct, frozen=True):
@@ -62,6 +70,14 @@ class Query(Struct, frozen=True):
 
     def __bool__(self) -> bool:
         return bool(self.terms)
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether other tasks may match it at another moment, though no task has changed."""
+        return any(
+            isinstance(term, DueTerm) or (isinstance(term, NumberTerm) and term.field is Field.AGE)
+            for term in self.terms
+        )
 
 
 EVERYTHING = Query()

@@ -29,14 +29,19 @@ if TYPE_CHECKING:
     from apsw import Connection
 
 _STATES = ", ".join(f"'{state}'" for state in State)
-_TABLES = f"""
+
+
+def _tables(layout: int) -> str:
+    """Return the SQL that makes the tables of a bundle, as they were made when stores had a layout."""
+    column, indexed = (", not_before TEXT", ", not_before") if layout >= schema.SCHEDULED else ("", "")
+    return f"""
     CREATE TABLE tasks (
       id TEXT NOT NULL PRIMARY KEY, title TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ({_STATES})),
       priority INTEGER NOT NULL, attempts INTEGER NOT NULL, max_attempts INTEGER NOT NULL, owner TEXT,
       lease_until TEXT, created_at TEXT, updated_at TEXT, state_since TEXT NOT NULL, version TEXT,
-      tags TEXT NOT NULL, error TEXT, description TEXT NOT NULL, data TEXT, result TEXT
+      tags TEXT NOT NULL, error TEXT, description TEXT NOT NULL, data TEXT, result TEXT{column}
     ) STRICT, WITHOUT ROWID;
-    CREATE INDEX tasks_by_priority ON tasks (state, priority, state_since, id);
+    CREATE INDEX tasks_by_priority ON tasks (state, priority, state_since, id{indexed});
     CREATE INDEX tasks_by_time ON tasks (state, state_since, id);
     CREATE TABLE events (
       seq INTEGER PRIMARY KEY, task_id TEXT NOT NULL, at TEXT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
@@ -50,15 +55,22 @@ _TABLES = f"""
     CREATE TABLE identity (store TEXT NOT NULL) STRICT;
     INSERT INTO identity VALUES (lower(hex(randomblob(16))));
     PRAGMA application_id = {schema.BUNDLE_ID};
-    PRAGMA user_version = {len(schema.MIGRATIONS)};
+    PRAGMA user_version = {layout};
     """
-_CONTENT = {
-    "manifest": "SELECT key, value FROM manifest WHERE key <> 'sha256' ORDER BY key",
-    "links": "SELECT first, last, hash FROM links ORDER BY first",
-    "events": f"SELECT {rows.EVENT} FROM events ORDER BY seq",
-    "tasks": f"SELECT {rows.TASK} FROM tasks ORDER BY id",
-    "extra": "SELECT task_id, fields FROM extra ORDER BY task_id",
-}
+
+
+def _content(layout: int) -> dict[str, str]:
+    """Return, for each table, the SQL of all that a bundle of a layout holds in it."""
+    tasks = rows.TASK if layout >= schema.SCHEDULED else rows.TASK.replace(" not_before,", "")
+    return {
+        "manifest": "SELECT key, value FROM manifest WHERE key <> 'sha256' ORDER BY key",
+        "links": "SELECT first, last, hash FROM links ORDER BY first",
+        "events": f"SELECT {rows.EVENT} FROM events ORDER BY seq",
+        "tasks": f"SELECT {tasks} FROM tasks ORDER BY id",
+        "extra": "SELECT task_id, fields FROM extra ORDER BY task_id",
+    }
+
+
 _SCHEMA = "SELECT name, type, sql FROM sqlite_schema"
 _INTEGERS = range(-(2**63), 2**63)
 
@@ -82,7 +94,7 @@ def write(
         # The draft is synced once, when it is whole; a draft that is not is no loss.
         connection.pragma("journal_mode", "MEMORY")
         connection.pragma("synchronous", "OFF")
-        connection.execute(_TABLES)
+        connection.execute(_tables(len(schema.MIGRATIONS)))
         # What fails is thrown away with the draft: to roll it back would hide why.
         connection.execute("BEGIN")
         connection.executemany(f"INSERT INTO events VALUES ({_marks(rows.EVENT)})", map(_event_row, events))
@@ -110,15 +122,16 @@ def digest(connection: Connection) -> str:
     manifest (but for its key sha256), links, events, tasks, extra, each in the order of its key (texts by their bytes),
     with the columns in this order. manifest: key, value. links: first, last, hash. events: seq, task_id, at, actor,
     action, from_state, to_state, attempts, note, changes, group, undoes, hash. tasks: id, title, description, state,
-    priority, tags, data, result, error, attempts, max_attempts, owner, lease_until, created_at, updated_at,
-    state_since, version. extra: task_id, fields. Raises apsw.CorruptError for what no bundle holds.
+    priority, tags, data, result, error, attempts, max_attempts, not_before (where the file's ``user_version`` is 4 or
+    more), owner, lease_until, created_at, updated_at, state_since, version. extra: task_id, fields. Raises
+    apsw.CorruptError for what no bundle holds.
     """
     from hashlib import sha256
     from json import JSONEncoder
 
     found = sha256()
     encode = JSONEncoder(separators=(",", ":")).encode
-    for table, sql in _CONTENT.items():
+    for table, sql in _content(schema.layout(connection)).items():
         try:
             for row in connection.execute(sql):
                 found.update(encode([table, *row]).encode() + b"\n")
@@ -142,7 +155,7 @@ def strange_parts(connection: Connection) -> list[str]:
     What a bundle holds is read through them, and whoever had it may have put others there.
     """
     with closing(apsw.Connection(":memory:")) as made:
-        made.execute(_TABLES)
+        made.execute(_tables(schema.layout(connection)))
         return sorted({name for name, *_ in set(fetch(made, _SCHEMA)) ^ set(fetch(connection, _SCHEMA))})
 
 

@@ -8,7 +8,7 @@ never a loop.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -26,8 +26,10 @@ Row: TypeAlias = tuple[int | None, list[Any]]
 """The rowid of a row (None in a table without rowids) and its columns."""
 
 
-def rows(path: Path, columns: int) -> Iterator[Row]:
-    """Yield every row with so many columns that can be found in a file and its log. Raises apsw.Error and OSError.
+def rows(path: Path, columns: Container[int]) -> Iterator[Row]:
+    """Yield every row with such a number of columns that can be found in a file and its log.
+
+    Raises apsw.Error and OSError.
 
     Rows that are no more may be among them, and rows of other tables, and texts with a flipped bit.
     """
@@ -102,7 +104,7 @@ def _checksum(order: str, data: bytes, start: tuple[int, int]) -> tuple[int, int
     return one, other
 
 
-def _rows_of_page(pages: _Pages, number: int, columns: int) -> Iterator[Row]:
+def _rows_of_page(pages: _Pages, number: int, columns: Container[int]) -> Iterator[Row]:
     page = pages.page(number)
     begin = _HEADER if number == 1 else 0
     kind = page[begin]
@@ -120,7 +122,7 @@ def _rows_of_page(pages: _Pages, number: int, columns: int) -> Iterator[Row]:
             yield row
 
 
-def _row(pages: _Pages, page: bytes, position: int, has_rowid: bool, columns: int) -> Row | None:
+def _row(pages: _Pages, page: bytes, position: int, has_rowid: bool, columns: Container[int]) -> Row | None:
     length, position = _varint(page, position)
     rowid = None
     if has_rowid:
@@ -129,7 +131,9 @@ def _row(pages: _Pages, page: bytes, position: int, has_rowid: bool, columns: in
     return None if payload is None else (rowid, payload)
 
 
-def _payload(pages: _Pages, page: bytes, position: int, length: int, has_rowid: bool, columns: int) -> list[Any] | None:
+def _payload(
+    pages: _Pages, page: bytes, position: int, length: int, has_rowid: bool, columns: Container[int]
+) -> list[Any] | None:
     """Return the columns of the record at a position, and in the pages that it flows over to; None: another number."""
     if length > pages.count * pages.size:
         raise ValueError("longer than the file")
@@ -164,12 +168,12 @@ def _overflow(pages: _Pages, pointer: bytes, length: int) -> bytes:
     return b"".join(found)
 
 
-def _has_columns(content: bytes, position: int, end: int, columns: int) -> bool:
+def _has_columns(content: bytes, position: int, end: int, columns: Container[int]) -> bool:
     count = 0
     while position < end:
         _, position = _varint(content, position)
         count += 1
-    return count == columns
+    return count in columns
 
 
 def _columns(content: bytes, position: int, end: int) -> list[Any]:

@@ -163,6 +163,7 @@ class Opened:
     def _migrate(self, connection: apsw.Connection, layout: int) -> None:
         if not self._migrates or self.is_bundle or connection.readonly("main"):
             if layout >= schema.READABLE:
+                schema.show(connection)
                 return
             message = f"{self._path} has an older layout; open it once for writing, to bring it up to date"
             raise StoreError(Fault.READ_ONLY, message)

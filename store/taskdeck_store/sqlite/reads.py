@@ -11,7 +11,7 @@ from taskdeck_store.sqlite import rows
 from taskdeck_store.sqlite.rows import Row, fetch
 from taskdeck_store.sqlite.tallies import Tallies
 from taskdeck_store.sqlite.where import Where
-from taskdeck_store.values import Event, State, Task
+from taskdeck_store.values import Event, State, Task, Time
 
 if TYPE_CHECKING:
     from apsw import Connection, SQLiteValue
@@ -155,6 +155,17 @@ def claimable(connection: Connection, where: Where, limit: int, without: Collect
     """Return the ids of the first tasks by priority, state_since and id, but for some."""
     found = [id for (id,) in _by_state(connection, "id", where, limit + len(without))]
     return [id for id in found if id not in without][:limit]
+
+
+def next_due(connection: Connection, where: Where, after: Time) -> Time | None:
+    """Return when the next pending task becomes due, of those that do so only after a moment."""
+    if State.PENDING not in where.states:
+        return None
+    # Were it not likely, SQLite would rather look through the whole column than only through the tasks that wait.
+    due = f"likely(state = '{State.PENDING}') AND not_before > ?"
+    sql = f"SELECT not_before FROM tasks WHERE {due}{where.condition} ORDER BY not_before LIMIT 1"
+    found = fetch(connection, sql, (after, *where.parameters))
+    return str(found[0][0]) if found else None
 
 
 def brought_by(connection: Connection, task_id: str) -> str | None:

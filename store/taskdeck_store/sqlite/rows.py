@@ -24,8 +24,8 @@ _PREVIEW = (
     "CASE WHEN state = 'failed' THEN error WHEN state IN ('review', 'completed') THEN result ELSE description END"
 )
 CARD = (
-    f"id, substr(title, 1, {CARD_TITLE}), state, priority, tags, attempts, max_attempts, owner, state_since, version, "
-    f"substr({_PREVIEW}, 1, {CARD_PREVIEW})"
+    f"id, substr(title, 1, {CARD_TITLE}), state, priority, tags, attempts, max_attempts, not_before, owner, "
+    f"state_since, version, substr({_PREVIEW}, 1, {CARD_PREVIEW})"
 )
 
 EVENT = 'seq, task_id, at, actor, action, from_state, to_state, attempts, note, changes, "group", undoes, hash'
@@ -40,9 +40,9 @@ _NOTHING = type(None)
 _SOME_TEXT = (str, _NOTHING)
 _TASK_TYPES = (
     *(str, str, str, str, int, str, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT, int, int, _SOME_TEXT),
-    *(_SOME_TEXT, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT),
+    *(_SOME_TEXT, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT),
 )
-_CARD_TYPES = (str, str, str, int, str, int, int, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT)
+_CARD_TYPES = (str, str, str, int, str, int, int, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT)
 _EVENT_TYPES = (
     *(int, str, str, str, str, _SOME_TEXT, _SOME_TEXT, int, _SOME_TEXT, str, _SOME_TEXT),
     *((int, _NOTHING), _SOME_TEXT),
@@ -91,8 +91,8 @@ def task(row: Sequence[Any]) -> Task:
     """Return the task of a row of the columns TASK. Raises apsw.CorruptError for what no writer can have put there."""
     _check(row, _TASK_TYPES, "task")
     (
-        task_id, title, description, state, priority, tags, data, result, error, attempts, max_attempts, owner,
-        lease_until, created_at, updated_at, state_since, version,
+        task_id, title, description, state, priority, tags, data, result, error, attempts, max_attempts, not_before,
+        owner, lease_until, created_at, updated_at, state_since, version,
     ) = row  # fmt: skip
     return Task(
         id=task_id,
@@ -106,6 +106,7 @@ def task(row: Sequence[Any]) -> Task:
         error=error,
         attempts=attempts,
         max_attempts=max_attempts,
+        not_before=not_before,
         owner=owner,
         lease_until=lease_until,
         created_at=created_at,
@@ -118,7 +119,7 @@ def task(row: Sequence[Any]) -> Task:
 def card(row: Row) -> Card:
     """Return the card of a row of the columns CARD. Raises apsw.CorruptError as `task` does."""
     _check(row, _CARD_TYPES, "task")
-    task_id, title, state, priority, tags, attempts, max_attempts, owner, state_since, version, preview = row
+    task_id, title, state, priority, tags, attempts, max_attempts, not_before, owner, since, version, preview = row
     return Card(
         id=task_id,
         title=title,
@@ -127,8 +128,9 @@ def card(row: Row) -> Card:
         tags=_tags(tags),
         attempts=attempts,
         max_attempts=max_attempts,
+        not_before=not_before,
         owner=owner,
-        state_since=state_since or None,
+        state_since=since or None,
         version=version,
         preview=preview or "",
     )

@@ -30,13 +30,15 @@ def read(path: Path) -> Remains | None:
     with explained(path, "read"):
         task_columns, event_columns = _columns("tasks"), _columns("events")
         tasks: dict[str, Task] = {}
-        for rowid, values in carving.rows(path, len(task_columns)):
-            found = _task(dict(zip(task_columns, values, strict=True))) if rowid is None else None
+        # A row that was written before its last column was added ends before it.
+        for rowid, values in carving.rows(path, (len(task_columns) - 1, len(task_columns))):
+            told = dict.fromkeys(task_columns) | dict(zip(task_columns, values, strict=False))
+            found = _task(told) if rowid is None else None
             if found is not None and (found.id not in tasks or _age(found) >= _age(tasks[found.id])):
                 tasks[found.id] = found
         events: dict[int, Event] = {}
         operations: dict[int, str] = {}
-        for rowid, values in carving.rows(path, len(event_columns)):
+        for rowid, values in carving.rows(path, (len(event_columns),)):
             told = dict(zip(event_columns, values, strict=True)) | {"seq": rowid}
             event = _event(told) if rowid is not None and 0 < rowid < machine.WHOLE_LIMIT else None
             if event is not None:

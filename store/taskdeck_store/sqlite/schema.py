@@ -97,23 +97,44 @@ MIGRATIONS: tuple[str, ...] = (
         DROP TRIGGER IF EXISTS tasks_moved_counted;
         DROP TABLE counts;
         """,
+    f"""
+        ALTER TABLE tasks ADD COLUMN not_before TEXT
+          CONSTRAINT "not_before is a moment in UTC, like 2026-01-31T09:00:00.000000Z"
+            CHECK (not_before IS NULL OR not_before >= '0001' AND NOT {triggers.no_moment("not_before")});
+        DROP INDEX tasks_by_priority;
+        CREATE INDEX tasks_by_priority ON tasks (state, priority, state_since, id, not_before);
+        CREATE INDEX tasks_by_due ON tasks (not_before) WHERE state = 'pending' AND not_before IS NOT NULL;
+        """,
 )
 """The n-th makes the tables of layout n + 1 from those of layout n; layout 0 is an empty database."""
 
 READABLE = 1
 """The oldest layout that can be read without bringing it up to date."""
 
+SCHEDULED = 4
+"""The layout from which on a task has `not_before`."""
+
 
 def migrate(connection: Connection) -> None:
     """Bring a database to the newest layout and its rules, inside the transaction of the caller."""
+    # A column is added to a table only where its rows keep the rules, which salvaged ones need not.
+    connection.pragma("ignore_check_constraints", True)
     for number in range(layout(connection), len(MIGRATIONS)):
         connection.execute(MIGRATIONS[number])
         connection.execute(f"PRAGMA user_version = {number + 1}")
+    connection.pragma("ignore_check_constraints", False)
     for trigger in triggers.ddl():
         name = trigger.split()[2]
         connection.execute(f"DROP TRIGGER IF EXISTS {name}")
         connection.execute(trigger)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def show(connection: Connection) -> None:
+    """Have a database of an older layout read like one of the newest, also once somebody has brought it up to date."""
+    if layout(connection) < SCHEDULED:
+        # Once the table has the column too, that comes first, and is the one that its name means.
+        connection.execute("CREATE TEMP VIEW tasks AS SELECT *, NULL AS not_before FROM main.tasks")
 
 
 def layout(connection: Connection) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 _MOST = 20
 _OURS = ("tasks", "events", "identity")
-_THEIRS = ", theirs TEXT"
+_THEIRS = "theirs{} TEXT"
 _SCHEMA = "SELECT name, type, sql FROM sqlite_schema WHERE sql IS NOT NULL"
 _UNSTAMPED = """SELECT id FROM tasks
     WHERE created_at IS NULL OR state_since IS NULL OR version IS NULL LIMIT ?"""
@@ -44,7 +45,7 @@ def damage(connection: Connection) -> Iterator[Defect]:
         found = fetch(connection, f"PRAGMA integrity_check({_MOST})")
     except apsw.SQLError:
         # A table or index of another program needs a function or an order that only that program has.
-        found = [row for table in _OURS for row in fetch(connection, f"PRAGMA integrity_check({table})")]
+        found = [row for table in _OURS for row in fetch(connection, f"PRAGMA main.integrity_check({table})")]
     yield from (Defect(one_line(f"SQLite finds: {message}")) for (message,) in found if message != "ok")
 
 
@@ -56,29 +57,29 @@ def doubled(connection: Connection) -> Iterator[Defect]:
 
 def _missing_rules(connection: Connection) -> Iterator[Defect]:
     there = {(name, what): sql for name, what, sql in fetch(connection, _SCHEMA)}
-    for name, what, sql, rest in _expected(schema.layout(connection)):
+    for name, what, pieces in _expected(schema.layout(connection)):
         found = there.get((name, what))
         if found is None:
             yield Defect(f"the {what} {name} is missing")
-        elif found != sql + rest and not (rest and found.startswith(f"{sql},") and found.endswith(rest)):
+        elif not re.fullmatch("(?:,.*)?".join(map(re.escape, pieces)), found, re.DOTALL):
             yield Defect(f"the {what} {name} is not the one that Taskdeck makes")
 
 
-def _expected(layout: int) -> Iterator[tuple[str, str, str, str]]:
+def _expected(layout: int) -> Iterator[tuple[str, str, list[str]]]:
     """Yield what makes each part of a store of a layout: its name, its kind and its SQL; rules for the newest alone.
 
-    That of a table is in two parts: between them, ALTER TABLE puts the columns that another program keeps there.
+    That of a table is in pieces: between them, ALTER TABLE puts the columns that another program keeps there. It may
+    have begun to at any of the layouts.
     """
     import apsw
 
     with closing(apsw.Connection(":memory:")) as made:
-        for migration in schema.MIGRATIONS[:layout]:
+        for number, migration in enumerate(schema.MIGRATIONS[:layout]):
             made.execute(migration)
+            for (table,) in fetch(made, "SELECT name FROM sqlite_schema WHERE type = 'table'"):
+                made.execute(f"ALTER TABLE {table} ADD COLUMN {_THEIRS.format(number)}")
         for trigger in triggers.ddl() if layout == len(schema.MIGRATIONS) else ():
             made.execute(trigger)
         for name, what, sql in fetch(made, _SCHEMA):
-            place = len(sql)
-            if what == "table":
-                made.execute(f"ALTER TABLE {name} ADD COLUMN {_THEIRS[2:]}")
-                place = str(fetch(made, "SELECT sql FROM sqlite_schema WHERE name = ?", (name,))[0][0]).index(_THEIRS)
-            yield name, what, sql[:place], sql[place:]
+            pieces = re.split(f", {_THEIRS.format('[0-9]+')}", sql)
+            yield name, what, [piece for piece in pieces if piece]

@@ -36,7 +36,7 @@ from taskdeck_store.sqlite.faults import explained, explanation
 from taskdeck_store.sqlite.opening import Opened
 from taskdeck_store.sqlite.tallies import Tallies
 from taskdeck_store.sqlite.where import Where
-from taskdeck_store.values import Claim, Event, State, Task
+from taskdeck_store.values import Claim, Event, State, Task, Time
 
 if TYPE_CHECKING:
     from taskdeck_store.sqlite.waiting import Waiter
@@ -205,6 +205,11 @@ class SqliteStore:
         """Return whole tasks; see the contract."""
         with self.reading():
             return reads.tasks(self._connection, Where(query, self._now()), limit)
+
+    def next_due(self, after: Time, query: Query = EVERYTHING) -> Time | None:
+        """Return when the next pending task becomes due; see the contract."""
+        with self.reading():
+            return reads.next_due(self._connection, Where(query, self._now()), after)
 
     def events(
         self,

@@ -16,7 +16,7 @@ from itertools import product
 from taskdeck_store import machine
 from taskdeck_store.values import EXTERNAL, REMOVED, Action, State
 
-_TEXTS = ("title", "description", "error", "owner", "lease_until")
+_TEXTS = ("title", "description", "error", "not_before", "owner", "lease_until")
 _WHOLES = ("priority", "attempts", "max_attempts")
 _JSON = ("tags", "data", "result")
 _GIVEN = ("version", "created_at", "state_since")
@@ -25,13 +25,21 @@ _MOMENT = "[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5]
 _LAST = "(SELECT max(seq) FROM events)"
 _NOW = "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')"
 _AT = f"max({_NOW}, coalesce((SELECT at FROM events WHERE seq = {_LAST} AND at GLOB '{_MOMENT}'), ''))"
-_NO_MOMENT = f"""NEW.hash IS NULL AND (NEW.at NOT GLOB '{_MOMENT}' OR length(CAST(NEW.at AS BLOB)) <> 27
-    OR strftime('%Y-%m-%dT%H:%M:%S', NEW.at) IS NOT substr(NEW.at, 1, 19))"""
 _UNRECORDED = "this cannot be put on record as it is, and what is on no record is not done"
 """OR IGNORE and the like hold for what a trigger does as well: what they skip there must not be missed."""
 _DEEP = "its JSON lies too deep in itself to be put on record"
 _OURS = f"""EXISTS (SELECT 1 FROM events WHERE seq = {_LAST} AND CAST(seq AS TEXT) = NEW.version
     AND task_id = NEW.id AND to_state = NEW.state)"""
+
+
+def no_moment(name: str) -> str:
+    """Return the condition that a text is no moment in Taskdeck's form."""
+    # Without a step in time, SQLite takes February to have 31 days, and a day to have an hour 24.
+    return f"""({name} NOT GLOB '{_MOMENT}' OR length(CAST({name} AS BLOB)) <> 27
+    OR strftime('%Y-%m-%dT%H:%M:%S', substr({name}, 1, 19), '+0 days') IS NOT substr({name}, 1, 19))"""
+
+
+_NO_MOMENT = f"NEW.hash IS NULL AND {no_moment('NEW.at')}"
 
 
 def ddl() -> Iterator[str]:
@@ -110,6 +118,8 @@ def _updated_outside() -> str:
     after = {
         "attempts": f"CASE WHEN {_again()} AND NEW.attempts = OLD.attempts THEN OLD.attempts + 1 ELSE NEW.attempts END",
         "owner": f"CASE WHEN {_again()} AND NEW.owner IS OLD.owner THEN NULL ELSE NEW.owner END",
+        "not_before": "CASE WHEN NEW.state <> OLD.state AND NEW.not_before IS OLD.not_before THEN NULL "
+        "ELSE NEW.not_before END",
         "lease_until": f"CASE WHEN OLD.state = {_text(State.IN_PROGRESS)} AND NEW.state <> OLD.state THEN NULL "
         "ELSE NEW.lease_until END",
     }

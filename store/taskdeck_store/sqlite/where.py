@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from taskdeck_store import clock
-from taskdeck_store.query.terms import Field, NumberTerm, Pattern, Query, TextTerm
+from taskdeck_store.query.terms import DueTerm, Field, NumberTerm, Pattern, Query, Term
 from taskdeck_store.sqlite import rows
 from taskdeck_store.values import State, Time
 
@@ -34,6 +34,8 @@ class Where:
         for term in query.terms:
             if isinstance(term, NumberTerm):
                 self.condition += f" AND {self._number(term, now)}"
+            elif isinstance(term, DueTerm):
+                self.condition += f" AND {self._due(term, now)}"
             elif term.field is not Field.STATE:
                 holds = " OR ".join(self._pattern(term.field, pattern) for pattern in term.choices) or "FALSE"
                 self.condition += f" AND ({holds}) IS {'NOT TRUE' if term.negated else 'TRUE'}"
@@ -76,6 +78,12 @@ class Where:
         self.parameters.append(term.value)
         return f"{'NOT ' if term.negated else ''}({term.field} {term.op} ?)"
 
+    def _due(self, term: DueTerm, now: Time) -> str:
+        self.parameters.append(now)
+        # With a bare column SQLite may take the index of the moments, and then has to sort what it finds.
+        holds = f"coalesce(not_before, '') {'>' if term.later is not term.negated else '<='} ?"
+        return f"(state <> '{State.PENDING}' OR {holds})" if term.negated else holds
+
 
 def prepare(connection: Connection) -> None:
     """Give a connection the functions that the conditions call."""
@@ -101,8 +109,15 @@ def _states(query: Query) -> tuple[State, ...]:
 
 
 def _state_holds(query: Query, state: State) -> bool:
-    terms = (term for term in query.terms if isinstance(term, TextTerm) and term.field is Field.STATE)
-    return all(any(_state_fits(state, pattern) for pattern in term.choices) is not term.negated for term in terms)
+    return all(_may_hold(term, state) for term in query.terms)
+
+
+def _may_hold(term: Term, state: State) -> bool:
+    if isinstance(term, DueTerm):
+        return term.negated or state is State.PENDING
+    if isinstance(term, NumberTerm) or term.field is not Field.STATE:
+        return True
+    return any(_state_fits(state, pattern) for pattern in term.choices) is not term.negated
 
 
 def _state_fits(state: State, pattern: Pattern) -> bool:

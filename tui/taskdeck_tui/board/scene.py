@@ -12,11 +12,11 @@ from taskdeck_store.clock import to_seconds
 from taskdeck_store.values import State, Time
 from taskdeck_tui.board.layout import Layout, margin, thumb
 from taskdeck_tui.model.view import View
-from taskdeck_tui.span import span
+from taskdeck_tui.span import due, span
 
 
 class Cell(Struct, frozen=True):
-    """What one card shows. `before_cursor` says that the card under the cursor comes next."""
+    """What one card shows. `age` may tell when it is due, `before_cursor` that the card under the cursor is next."""
 
     id: str
     version: str
@@ -61,7 +61,7 @@ def scene(view: View, layout: Layout, *, selected: Collection[str], busy: Collec
             cells[index, line] = Cell(
                 card.id,
                 card.version,
-                _age(card.state_since, now),
+                due(card, now) or _age(card.state_since, now),
                 focused and row == view.row,
                 card.id in selected,
                 card.id in busy,

@@ -8,9 +8,10 @@ from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 
-from taskdeck_store import create_store, jsontext, open_store
+from taskdeck_store import clock, create_store, jsontext, open_store
 from taskdeck_store.machine import EDITABLE, Command, command, new_operation, wrong_field, wrong_id
-from taskdeck_store.values import Action, Json
+from taskdeck_store.moments import parse_moment
+from taskdeck_store.values import Action, Json, Time
 from taskdeck_tui.cli.acting import told
 from taskdeck_tui.cli.actor import actor
 from taskdeck_tui.cli.exits import OF_REFUSAL, Exit, UsageError
@@ -33,12 +34,18 @@ def init(options: Namespace, output: Output) -> Exit:
 
 def add(options: Namespace, output: Output) -> Exit:
     """Put one task in the queue, or with ``-`` as title one for each line of stdin: all of them, or none."""
-    given = {"priority": options.priority, "tags": options.tag, "data": options.data}
+    given = {
+        "priority": options.priority,
+        "tags": options.tag,
+        "data": options.data,
+        "not_before": _not_before(options),
+    }
     fields = {name: value for name, value in given.items() if value is not None}
     sender = actor(options.actor)
     if options.title == STDIN:
         if fields or options.id is not None:
-            raise UsageError("--id, --priority, --tag and --data go with a TITLE; lines from stdin bring their own")
+            needs = "--id, --priority, --tag, --data and --not-before go with a TITLE"
+            raise UsageError(f"{needs}; lines from stdin bring their own")
         return _add_lines(options, sender, output)
     title = {"title": options.title}
     task_id = options.id if options.id is not None else new_id()
@@ -47,6 +54,15 @@ def add(options: Namespace, output: Output) -> Exit:
         outcomes = store.apply([asked])
         output.mended(store.mended)
         return tell([told(outcome) for outcome in outcomes], output)
+
+
+def _not_before(options: Namespace) -> Time | None:
+    if options.not_before is None:
+        return None
+    try:
+        return parse_moment(options.not_before, clock.utc_now(), ahead=True)
+    except ValueError as error:
+        raise UsageError(f"--not-before: {error}") from None
 
 
 def new_id() -> str:

@@ -96,6 +96,8 @@ def _add(parser: ArgumentParser) -> None:
     parser.add_argument("--priority", metavar="N", type=values.whole, help="lower runs first (5)")
     parser.add_argument("--tag", metavar="T", type=values.text, action="append", help="a tag; may be given again")
     parser.add_argument("--data", metavar="JSON", type=values.json_value, help="the input of its work")
+    later = "no worker starts it earlier: +2h, tomorrow 9am, 17:00 or ISO 8601, in UTC"
+    parser.add_argument("--not-before", metavar="WHEN", type=values.text, help=later)
     _actor(parser)
 
 

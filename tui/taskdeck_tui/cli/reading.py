@@ -18,7 +18,7 @@ from taskdeck_tui.cli.exits import OF_REFUSAL, Exit, UsageError
 from taskdeck_tui.cli.output import BOLD, DIM, Output
 from taskdeck_tui.glyphs import WORDS
 from taskdeck_tui.safe import safe, safe_lines
-from taskdeck_tui.span import span
+from taskdeck_tui.span import ahead, due, span
 
 _STATE_COLUMNS = 2 + max(map(len, WORDS.values()))
 _WIDEST_ID = 36
@@ -119,14 +119,16 @@ def rows(tasks: Sequence[Task], output: Output, now: Time) -> Iterator[str]:
     columns = output.columns
     ids = min(_WIDEST_ID, max((width(safe(task.id)) for task in tasks), default=0))
     owners = min(_WIDEST_OWNER, max((width(_owner(task)) for task in tasks), default=0))
+    ages = [due(task, clock.to_seconds(now)) or _age(task.state_since, now) for task in tasks]
+    oldest = max(map(len, ("AGE", *ages)))
     narrow = columns is not None and columns < _ROOM_FOR_ALL
     if columns is not None:
-        more = "" if narrow else f"PRI  TRY  AGE  {fill('OWNER', owners)}  "
+        more = "" if narrow else f"PRI  TRY  {'AGE':>{oldest}}  {fill('OWNER', owners)}  "
         yield output.paint(cut(f"{fill('STATE', _STATE_COLUMNS)}  {fill('ID', ids)}  {more}TITLE", columns), BOLD)
-    for task in tasks:
+    for task, age in zip(tasks, ages, strict=True):
         text = f"  {fill(safe(task.id), ids)}  "
         if not narrow:
-            figures = f"{task.priority:>3}  {_tries(task):>3}  {_age(task.state_since, now):>3}"
+            figures = f"{task.priority:>3}  {_tries(task):>3}  {age:>{oldest}}"
             owner = _owner(task) if columns is None else cut(_owner(task), owners)
             text += f"{figures}  {fill(owner, owners)}  "
         text += safe(task.title)
@@ -158,11 +160,13 @@ def described(task: Task, output: Output, now: Time) -> Iterator[str]:
     """Yield all of a task, with its age up to a moment."""
     yield f"{output.state(task.state)}  {output.paint(safe(task.title), BOLD)}"
     since = f"{safe(task.state_since)} ({_age(task.state_since, now)})" if task.state_since else ""
+    left = ahead(task.not_before, clock.to_seconds(now))
     short = {
         "id": task.id,
         "priority": str(task.priority),
         "tags": ", ".join(task.tags),
         "attempts": f"{task.attempts} of {task.max_attempts}",
+        "not before": f"{task.not_before} (in {left})" if left else task.not_before,
         "owner": task.owner,
         "lease until": task.lease_until,
         "in this state since": since,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from taskdeck_store.contract import Change, Key, Order, Store, Tally, Window, key
-from taskdeck_store.query.terms import EVERYTHING, Field, NumberTerm, Query
+from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.values import Event, State, Task, Time
 
 STATES = tuple(State)
@@ -116,7 +116,7 @@ def look(store: Store, wanted: Wanted, at: Time, last: Look | None = None, *, la
 
 
 def _touched(last: Look | None, wanted: Wanted, changes: Sequence[Change]) -> set[State]:
-    if last is None or wanted.query != last.wanted.query or (changes and _ages(wanted.query)):
+    if last is None or wanted.query != last.wanted.query or (changes and wanted.query.is_timed):
         return set(STATES)
     touched = {state for change in changes for state in (change.from_state, change.to_state) if state is not None}
     for column, state in enumerate(STATES):
@@ -124,10 +124,6 @@ def _touched(last: Look | None, wanted: Wanted, changes: Sequence[Change]) -> se
         if (before.orders[column], before.places[column]) != (now.orders[column], now.places[column]):
             touched.add(state)
     return touched
-
-
-def _ages(query: Query) -> bool:
-    return any(isinstance(term, NumberTerm) and term.field is Field.AGE for term in query.terms)
 
 
 def _window(store: Store, wanted: Wanted, column: int) -> Window:

@@ -10,10 +10,10 @@ from taskdeck_store.clock import to_seconds
 from taskdeck_store.values import Json, Task, Time
 from taskdeck_tui.safe import safe
 from taskdeck_tui.screens.pretty import Row, fitted, kind_of, text_rows, value_rows
-from taskdeck_tui.span import span
+from taskdeck_tui.span import ahead
 from taskdeck_tui.telling import NOTHING, ago, moment
 
-_LABEL = 10
+_GAP = 2
 _NARROW = 48
 
 
@@ -27,11 +27,13 @@ class Fields:
         """Return a task's title, short fields, and every long one under a rule of its own."""
         lines = fitted([Row(Content.styled(safe(task.title), "bold $page-title"))], width)
         lines.append(Content())
-        for label, value in _short(task, now, width):
-            name = Content.styled(label.ljust(_LABEL), "$label")
-            first, *rest = fitted([Row(value)], width - _LABEL) or [Content()]
+        short = list(_short(task, now, width))
+        room = max(len(label) for label, _ in short) + _GAP
+        for label, value in short:
+            name = Content.styled(label.ljust(room), "$label")
+            first, *rest = fitted([Row(value)], width - room) or [Content()]
             lines.append(name + first)
-            lines.extend(" " * _LABEL + line for line in rest)
+            lines.extend(" " * room + line for line in rest)
         for label, value in _long(task):
             lines.append(Content())
             lines.append(_rule(label, kind_of(value), width))
@@ -60,6 +62,8 @@ def _short(task: Task, now: Time, width: int) -> Iterator[tuple[str, Content]]:
     style = "$state-failed" if spent and task.attempts else ""
     count = f"{task.attempts} of {task.max_attempts}"
     yield "attempts", Content.assemble((count, style), ("  times back in the queue" if roomy else "", "$muted"))
+    if task.not_before is not None:
+        yield "not before", _moment(task.not_before, now, width)
     yield "owner", Content(safe(task.owner) if task.owner else NOTHING)
     if task.lease_until is not None:
         yield "lease", _moment(task.lease_until, now, width)
@@ -73,11 +77,10 @@ def _short(task: Task, now: Time, width: int) -> Iterator[tuple[str, Content]]:
 def _moment(at: Time | None, now: Time, width: int) -> Content:
     if at is None:
         return Content(NOTHING)
-    try:
-        ahead = to_seconds(at) - to_seconds(now)
-    except ValueError:
+    left = ahead(at, to_seconds(now))
+    relative = f"in {left}" if left else ago(at, now)
+    if relative == NOTHING:
         return Content(safe(at))
-    relative = f"in {span(ahead)}" if ahead >= 1 else ago(at, now)
     absolute = moment(at) if width >= _NARROW else f"{moment(at)[:16]}Z"
     return Content.assemble(f"{relative:<9}", (absolute, "$muted"))
 
