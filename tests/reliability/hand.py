@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 from taskdeck_store import Task, open_store
-from taskdeck_store.worker import Worker
+from taskdeck_store.worker import Backoff, Worker
 
 LEASE = 0.5
 """Seconds."""
@@ -34,8 +34,8 @@ def main() -> None:
     def verify(task: Task) -> bool:
         return chance.random() < 0.98
 
-    store = open_store(address, patience=60)
-    Worker(store, {"execute": execute, "verify": verify}, owner=name, jobs=4, lease=LEASE).run()
+    store, backoff = open_store(address, patience=60), Backoff(first=0.01, most=0.1)
+    Worker(store, {"execute": execute, "verify": verify}, owner=name, jobs=4, lease=LEASE, backoff=backoff).run()
 
 
 if __name__ == "__main__":

@@ -24,15 +24,15 @@ from taskdeck_store import Action, Claiming, State, Store, StoreError, Task, clo
 from taskdeck_store.lock import SUFFIX, WriteLock
 from taskdeck_store.query.parse import parse
 from taskdeck_store.verification import verify as verify_log
-from taskdeck_store.worker import Failed, GiveUp, Handlers, Report, Summary, Worker, WrongHandlers
+from taskdeck_store.worker import Backoff, Failed, GiveUp, Handlers, Report, Summary, Worker, WrongHandlers
 from taskdeck_store.worker.handlers import handlers_of, load
 
 PATIENCE = 30.0
 
 
 def work(store: Store, handlers: object, **options: Any) -> Summary:
-    """Run a worker until the queue is empty."""
-    return Worker(store, handlers, **options).run("empty")
+    """Run a worker until the queue is empty; what failed is tried again at once."""
+    return Worker(store, handlers, **{"backoff": Backoff(first=0.0), **options}).run("empty")
 
 
 def state(store: Store, task_id: str) -> State:
@@ -364,6 +364,48 @@ def test_what_is_rejected_goes_back_with_the_reason_until_it_fails(store: Store,
     for said in (rejected.note, task.error):
         assert said is not None
         assert said.splitlines()[0] == reason
+
+
+def test_what_failed_is_left_until_later_and_longer_each_time(path: Path) -> None:
+    with closing(open_store(str(path))) as store:
+        put(store, "t-1", max_attempts=4)
+        put(store, "t-2", max_attempts=3)
+
+        def execute(task: Task) -> int:
+            if task.id == "t-1":
+                raise ValueError("no")
+            return 1
+
+        handlers = {"execute": execute, "verify": lambda task: (False, "no")}
+        backoff = Backoff(first=0.05, factor=2.0, jitter=0.0)
+        summary = Worker(store, handlers, backoff=backoff).run("empty")
+        assert summary == Summary(started=7, submitted=3, rejected=2, released=3, failed=2)
+        for task_id, action in (("t-1", "release"), ("t-2", "reject")):
+            events = store.events(task_id)
+            for number, event in enumerate(events):
+                if event.action == action:
+                    until = event.changes["not_before"][1]
+                    wait = clock.to_seconds(until) - clock.to_seconds(event.at)
+                    assert 0.05 * 2 ** (event.attempts - 1) == pytest.approx(wait, abs=0.04)
+                    assert events[number + 1].action == "start"
+                    assert events[number + 1].at >= until
+
+
+def test_a_worker_takes_what_is_due_when_it_is_due(path: Path) -> None:
+    with closing(open_store(str(path))) as store, closing(open_store(str(path))) as mine:
+        at = clock.plus(clock.utc_now(), 0.5)
+        put(mine, "later", not_before=at)
+        with beside(Worker(store, lambda task: 1)):
+            wait_for(lambda: state(mine, "later") is State.REVIEW)
+        (_, start, _) = mine.events("later")
+        assert at <= start.at < clock.plus(at, 10)
+
+
+def test_what_others_left_until_later_is_not_waited_for(store: Store, now: Turned) -> None:
+    put(store, "t-1", not_before=clock.plus(now(), 3_600))
+    assert work(store, lambda task: 1, now=now) == Summary()
+    now.turn(3_600)
+    assert work(store, lambda task: 1, now=now) == Summary(started=1, submitted=1)
 
 
 def test_only_what_matches_is_claimed_and_what_runs_first_is_first(store: Store) -> None:

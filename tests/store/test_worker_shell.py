@@ -14,7 +14,7 @@ import pytest
 from moving import put
 
 from taskdeck_store import State, Store, Task, create_store, open_store
-from taskdeck_store.worker import Summary, Worker, shell
+from taskdeck_store.worker import Backoff, Summary, Worker, shell
 
 if sys.platform == "win32":
     pytest.skip("the commands are written for a POSIX shell", allow_module_level=True)
@@ -85,7 +85,9 @@ def test_one_exit_code_says_that_there_is_no_use_in_another_attempt(store: Store
     put(store, "t-1", max_attempts=3)
     put(store, "t-2", max_attempts=3)
     command = "[ $TASKDECK_TASK_ID = t-1 ] && exit 65; exit 64"
-    assert Worker(store, shell.handlers(command)).run("empty") == Summary(started=4, released=2, failed=2)
+    assert Worker(store, shell.handlers(command), backoff=Backoff(first=0.0)).run("empty") == Summary(
+        started=4, released=2, failed=2
+    )
     assert {task.id: task.attempts for task in store.tasks()} == {"t-1": 0, "t-2": 2}
 
 

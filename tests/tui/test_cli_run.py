@@ -74,7 +74,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def test_it_says_what_becomes_of_each_task_and_the_sum(store: str) -> None:
     add(store, "a", "bad", "odd")
-    ran = taskdeck("run", store, "--handlers", "jobs:Checked", "--until-empty")
+    ran = taskdeck("run", store, "--handlers", "jobs:Checked", "--until-empty", "--backoff", "0")
     assert ran.code == 0
     assert "works on " in ran.err
     lines = ran.out.splitlines()
@@ -143,6 +143,10 @@ def test_one_task_and_an_empty_queue_end_well(store: str) -> None:
         (["--exec", "true", "--processes"], "a command has a process of its own anyway; leave out --processes"),
         (["--exec", "true", "--jobs", "0"], "argument --jobs: a number from 1 up is needed, not 0"),
         (["--exec", "true", "--lease", "0"], "argument --lease: a number of seconds above 0 is needed, not '0'"),
+        (
+            ["--exec", "true", "--backoff", "-1"],
+            "argument --backoff: a number of seconds from 0 up is needed, not '-1'",
+        ),
         (["--exec", "true", "--grace", "soon"], "argument --grace: a number of seconds above 0 is needed, not 'soon'"),
         (["--exec", "true", "priority<x"], None),
     ],

@@ -7,10 +7,11 @@
 
 import logging
 
+from taskdeck_store.worker.backoff import Backoff
 from taskdeck_store.worker.handlers import Failed, GiveUp, Handlers, WrongHandlers
 from taskdeck_store.worker.summary import Report, Summary
 from taskdeck_store.worker.worker import Worker
 
 logging.getLogger("taskdeck").addHandler(logging.NullHandler())
 
-__all__ = ["Failed", "GiveUp", "Handlers", "Report", "Summary", "Worker", "WrongHandlers"]
+__all__ = ["Backoff", "Failed", "GiveUp", "Handlers", "Report", "Summary", "Worker", "WrongHandlers"]

@@ -8,10 +8,16 @@ from taskdeck_store.values import Action, Claim, State, Task, Time
 from taskdeck_store.worker.part import Ended, Part
 
 
-def closing(part: Part, task: Task, ended: Ended, claim: Claim | None, *, actor: str, lease: Time | None) -> Command:
-    """Return the command for what came of a part. A result is handed in with a `lease` to look at it, or with None."""
+def closing(
+    part: Part, task: Task, ended: Ended, claim: Claim | None, *, actor: str, lease: Time | None, again: Time | None
+) -> Command:
+    """Return the command for what came of a part.
+
+    A result is handed in with a `lease` to look at it, or with None; what goes back to the queue is left there until
+    `again`.
+    """
     if ended.error is not None and part is Part.WORK:
-        return tried(task, ended.error, claim, actor=actor, final=ended.final)
+        return tried(task, ended.error, claim, actor=actor, again=again, final=ended.final)
     if part is Part.WORK:
         return _held(task, Action.SUBMIT, claim, actor, result=ended.result, lease_until=lease)
     if ended.verdict and ended.error is None:
@@ -19,14 +25,14 @@ def closing(part: Part, task: Task, ended: Ended, claim: Claim | None, *, actor:
     why = ended.error or ended.reason or "verify said no"
     if ended.final or is_last(task):
         return _held(task, Action.FAIL, claim, actor, error=why)
-    return _held(task, Action.REJECT, claim, actor, note=why)
+    return _held(task, Action.REJECT, claim, actor, note=why, not_before=again)
 
 
-def tried(task: Task, why: str, claim: Claim | None, *, actor: str, final: bool = False) -> Command:
+def tried(task: Task, why: str, claim: Claim | None, *, actor: str, again: Time | None, final: bool = False) -> Command:
     """Return the command that ends an attempt in vain: back to the queue, or the end of the task if it was the last."""
     if final or is_last(task):
         return _held(task, Action.FAIL, claim, actor, error=why)
-    return _held(task, Action.RELEASE, claim, actor, note=why)
+    return _held(task, Action.RELEASE, claim, actor, note=why, not_before=again)
 
 
 def stopped(task: Task, claim: Claim | None, *, actor: str) -> Command:
@@ -34,21 +40,14 @@ def stopped(task: Task, claim: Claim | None, *, actor: str) -> Command:
     return _held(task, Action.RELEASE, claim, actor, note="the worker was stopped")
 
 
-def recovered(task: Task, *, actor: str, now: Time) -> Command:
+def recovered(task: Task, *, actor: str, now: Time, again: Time | None) -> Command:
     """Return the command for a task whose lease has run out: as `tried`, since it may have killed its worker."""
     why = overdue_note(task)
-    if task.state is State.REVIEW and not is_last(task):
-        return command(task.id, Action.REJECT, actor=actor, expect=task.version, overdue_at=now, note=why)
     if is_last(task):
-        return command(
-            task.id,
-            Action.FAIL,
-            actor=actor,
-            expect=task.version,
-            overdue_at=now,
-            error=f"{why}; it was the last attempt",
-        )
-    return command(task.id, Action.RELEASE, actor=actor, expect=task.version, overdue_at=now, note=why)
+        error = f"{why}; it was the last attempt"
+        return command(task.id, Action.FAIL, actor=actor, expect=task.version, overdue_at=now, error=error)
+    action = Action.REJECT if task.state is State.REVIEW else Action.RELEASE
+    return command(task.id, action, actor=actor, expect=task.version, overdue_at=now, note=why, not_before=again)
 
 
 def is_last(task: Task) -> bool:

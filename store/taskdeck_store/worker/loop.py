@@ -161,7 +161,8 @@ def _to_look_at(store: Store, loop: _Loop) -> LoopTask | None:
 
 def _claimed(store: Store, loop: _Loop) -> LoopTask | None:
     now = clock.utc_now()
-    store.apply([commits.recovered(task, actor=loop.owner, now=now) for task in recovery.overdue(store, now)])
+    overdue = recovery.overdue(store, now)
+    store.apply([commits.recovered(task, actor=loop.owner, now=now, again=None) for task in overdue])
     for outcome in store.claim(Claiming(owner=loop.owner, actor=loop.owner, seconds=LEASE)):
         if outcome.task is not None and outcome.refusal is None:
             loop.held[outcome.task.id] = outcome.task, claim_of(outcome)

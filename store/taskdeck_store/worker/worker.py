@@ -16,6 +16,7 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from random import Random
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -25,8 +26,9 @@ from taskdeck_store.claiming import claim_of
 from taskdeck_store.contract import Claiming, Fault, Outcome, Store, StoreError
 from taskdeck_store.machine import LEASED, Code, Command
 from taskdeck_store.query.terms import EVERYTHING, Query
-from taskdeck_store.values import Action, Claim, Task
+from taskdeck_store.values import Action, Claim, Task, Time
 from taskdeck_store.worker import commits
+from taskdeck_store.worker.backoff import Backoff
 from taskdeck_store.worker.failure import headline
 from taskdeck_store.worker.handlers import handlers_of, load
 from taskdeck_store.worker.part import Ended, Part, failed
@@ -40,6 +42,8 @@ _STORE_LOG = logging.getLogger("taskdeck.worker.store")
 _BEATS = 3
 """Heartbeats in the time of a lease, and looks for those that ran out."""
 _SLEEP = 60.0
+_BACKOFF = Backoff()
+_CHANCE = Random()
 _RETRY = 0.5
 """Seconds until a store that could not be written is tried again."""
 
@@ -89,8 +93,9 @@ class Worker:
     and each part is done in a process of its own. `jobs` parts are done beside each other. Only tasks that match
     `query` are claimed. A task is held for `lease` seconds without a sign of life; the worker gives three in that time.
     A part that takes longer than `time_limit` seconds is given up. When it is stopped, it waits `grace` seconds for
-    what is under way. `owner` is who holds the tasks, and no other worker may have the same; `actor` is who says so in
-    the audit log. `report` is told what is committed, in the thread of `run`.
+    what is under way. What has failed is left in the queue for a time, as `backoff` says, with the randomness of
+    `chance`. `owner` is who holds the tasks, and no other worker may have the same; `actor` is who says so in the audit
+    log. `report` is told what is committed, in the thread of `run`.
     """
 
     def __init__(
@@ -106,6 +111,8 @@ class Worker:
         lease: float = 60.0,
         time_limit: float | None = None,
         grace: float = 30.0,
+        backoff: Backoff = _BACKOFF,
+        chance: Random = _CHANCE,
         now: clock.Clock = clock.utc_now,
         report: Callable[[Report], object] | None = None,
     ) -> None:
@@ -120,6 +127,10 @@ class Worker:
         self._lease = lease
         self._time_limit = time_limit
         self._grace = grace
+        self._backoff = backoff
+        self._chance = chance
+        self._comes_back_by = 0.0
+        self._due_at: float | None = None
         self._now = now
         self._tell = report
         self._news = _News()
@@ -152,6 +163,7 @@ class Worker:
     def run(self, until: Until = "stopped") -> Summary:
         """Work until stopped, until nothing is to be claimed and all is done, or on one task; return what was done.
 
+        What this worker has sent back to the queue is waited for, what others have left there until later is not.
         Raises StoreError when the store could not be written for as long as a lease lasts. What else ends it, an
         interrupt above all, ends it when all is given back.
         """
@@ -201,12 +213,13 @@ class Worker:
             self._store.changes()
         claimed = self._commit(runner, free)
         self._is_idle = claimed < free
+        self._due_at = self._next_due() if self._is_idle else None
         if is_closing or self._closings:
             # What has gone back to the queue may be claimed now.
             return False
         if not self._held and (self._stop_by is not None or self._claims_left == 0):
             return True
-        if not self._held and not claimed and until != "stopped":
+        if not self._held and not claimed and until != "stopped" and time.monotonic() >= self._comes_back_by:
             return True
         if not self._is_idle:
             self._news.wait(self._until_next())
@@ -217,8 +230,18 @@ class Worker:
     def _close(self, held: _Held, ended: Ended) -> None:
         is_looked_at = held.part is Part.WORK and self.verifies
         lease = clock.plus(self._now(), self._lease) if is_looked_at else None
-        closing = commits.closing(held.part, held.task, ended, held.claim, actor=self.actor, lease=lease)
+        is_good = ended.error is None and ended.verdict
+        again = self._again(held.task) if not is_good and not ended.final and not commits.is_last(held.task) else None
+        closing = commits.closing(held.part, held.task, ended, held.claim, actor=self.actor, lease=lease, again=again)
         self._closings.append((closing, held))
+
+    def _again(self, task: Task) -> Time | None:
+        """Return until when a task is left in the queue that goes back there."""
+        seconds = self._backoff.seconds(task.attempts, self._chance)
+        if not seconds:
+            return None
+        self._comes_back_by = max(self._comes_back_by, time.monotonic() + seconds)
+        return clock.plus(self._now(), seconds)
 
     def _end_late(self, runner: Runner) -> None:
         """Give up what takes too long, and give back what is under way when there is no more time to wait for it."""
@@ -254,7 +277,8 @@ class Worker:
         now = self._now()
         mine = {held.task.id for held in (*self._held.values(), *(held for _, held in self._closings))}
         overdue = [task for task in recovery.overdue(self._store, now, LEASED) if task.id not in mine]
-        for outcome in self._store.apply([commits.recovered(task, actor=self.actor, now=now) for task in overdue]):
+        recovering = [commits.recovered(task, actor=self.actor, now=now, again=self._again(task)) for task in overdue]
+        for outcome in self._store.apply(recovering):
             if outcome.refusal is None and outcome.task is not None:
                 why = outcome.command.note or outcome.command.fields["error"]
                 self._said(Report(task=outcome.task, action=outcome.command.action, why=why, is_recovery=True))
@@ -348,6 +372,12 @@ class Worker:
         _STORE_LOG.warning("%s; trying again", error.message)
         self._news.wait(_RETRY)
 
+    def _next_due(self) -> float | None:
+        """Return when, by the clock of this process, the next task becomes due that is left until later."""
+        now = self._now()
+        due = self._store.next_due(now, self._query)
+        return None if due is None else time.monotonic() + clock.to_seconds(due) - clock.to_seconds(now)
+
     def _until_next(self) -> float:
         """Return the seconds until something is due."""
         return max(0.0, min(self._moments()) - time.monotonic())
@@ -357,6 +387,10 @@ class Worker:
         yield self._recover_at
         if self._held:
             yield self._beat_at
+        if self._due_at is not None:
+            yield self._due_at
+        if self._comes_back_by > time.monotonic():
+            yield self._comes_back_by
         if self._stop_by is not None:
             yield self._stop_by
         if self._time_limit is not None:

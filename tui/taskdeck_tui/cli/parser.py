@@ -197,9 +197,11 @@ def _run(parser: ArgumentParser) -> None:
     for name, default, meaning in (
         ("--lease", 60.0, "a task is held so long without a sign of life (60)"),
         ("--time-limit", None, "a task is given up after so long (never)"),
+        ("--backoff", 5.0, "a task that failed waits so long, and twice as long each time (5)"),
         ("--grace", 30.0, "when stopped, how long to wait for what is under way (30)"),
     ):
-        parser.add_argument(name, metavar="SECONDS", type=values.seconds, default=default, help=meaning)
+        kind = values.pause if name == "--backoff" else values.seconds
+        parser.add_argument(name, metavar="SECONDS", type=kind, default=default, help=meaning)
     parser.add_argument("--actor", metavar="NAME", type=values.text, help="who you are ($TASKDECK_ACTOR, the worker)")
 
 

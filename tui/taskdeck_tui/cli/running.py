@@ -38,7 +38,7 @@ _ENDS = ("after what is under way; once more, and at once", "what is under way i
 
 def run(options: Namespace, output: Output) -> Exit:
     """Work until stopped, until the queue is empty, or on one task; report each commit, and the sum in the end."""
-    from taskdeck_store.worker import Worker
+    from taskdeck_store.worker import Backoff, Worker
 
     handlers = _handlers(options)
     until: Until = "once" if options.once else "empty" if options.until_empty else "stopped"
@@ -56,6 +56,7 @@ def run(options: Namespace, output: Output) -> Exit:
             lease=options.lease,
             time_limit=options.time_limit,
             grace=options.grace,
+            backoff=Backoff(first=options.backoff),
             report=progress.tell,
         )
         # What handlers print must not lie between what is told here.

@@ -56,6 +56,13 @@ def seconds(word: str) -> float:
     return float(word)
 
 
+def pause(word: str) -> float:
+    """Return a length of time from zero up to a year."""
+    if not _SECONDS.fullmatch(word) or float(word) > _YEAR:
+        raise ArgumentTypeError(f"a number of seconds from 0 up is needed, not {_cut(word)}")
+    return float(word)
+
+
 def place(word: str) -> tuple[str, int]:
     """Return a host and a port of ``HOST:PORT``; an IPv6 address stands in brackets."""
     host, _, port = word.rpartition(":")
