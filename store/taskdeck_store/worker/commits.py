@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from taskdeck_store.machine import Command, command
 from taskdeck_store.recovery import overdue_note
-from taskdeck_store.values import Action, Claim, State, Task, Time
+from taskdeck_store.values import Action, Claim, Json, State, Task, Time
 from taskdeck_store.worker.part import Ended, Part
 
 
 def closing(
-    part: Part, task: Task, ended: Ended, claim: Claim | None, *, actor: str, lease: Time | None, again: Time | None
+    part: Part, task: Task, ended: Ended, claim: Claim, *, actor: str, lease: Time | None, again: Time | None
 ) -> Command:
     """Return the command for what came of a part.
 
@@ -28,14 +28,14 @@ def closing(
     return _held(task, Action.REJECT, claim, actor, note=why, not_before=again)
 
 
-def tried(task: Task, why: str, claim: Claim | None, *, actor: str, again: Time | None, final: bool = False) -> Command:
+def tried(task: Task, why: str, claim: Claim, *, actor: str, again: Time | None, final: bool = False) -> Command:
     """Return the command that ends an attempt in vain: back to the queue, or the end of the task if it was the last."""
     if final or is_last(task):
         return _held(task, Action.FAIL, claim, actor, error=why)
     return _held(task, Action.RELEASE, claim, actor, note=why, not_before=again)
 
 
-def stopped(task: Task, claim: Claim | None, *, actor: str) -> Command:
+def stopped(task: Task, claim: Claim, *, actor: str) -> Command:
     """Return the command that gives back what a worker was at when it was stopped, also after the last attempt."""
     return _held(task, Action.RELEASE, claim, actor, note="the worker was stopped")
 
@@ -55,7 +55,5 @@ def is_last(task: Task) -> bool:
     return task.attempts + 1 >= task.max_attempts
 
 
-def _held(task: Task, action: Action, claim: Claim | None, actor: str, **given: object) -> Command:
-    if claim is None:
-        return command(task.id, action, actor=actor, expect=task.version, **given)  # type: ignore[arg-type]
-    return command(task.id, action, actor=actor, claim=claim, **given)  # type: ignore[arg-type]
+def _held(task: Task, action: Action, claim: Claim, actor: str, **given: Json) -> Command:
+    return command(task.id, action, actor=actor, claim=claim, **given)

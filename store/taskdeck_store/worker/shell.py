@@ -27,6 +27,8 @@ from taskdeck_store.worker.guard import guard, kill_group
 from taskdeck_store.worker.handlers import Failed, GiveUp, Handlers
 
 _NEVER_AGAIN = 65
+_GATED = 'read -r _ && exec /bin/sh -c "$0"'
+"""Begins a command when a line comes: then it is known who ends it, should the worker be killed."""
 _LARGEST = 16 << 20
 """Bytes of a result."""
 _LOOK = 0.01
@@ -47,9 +49,16 @@ def handlers(shell_command: str) -> Handlers:
 async def _done(shell_command: str, task: Task) -> Json:
     environment = {**os.environ, "TASKDECK_TASK_ID": task.id, "TASKDECK_ATTEMPTS": str(task.attempts)}
     keeper = guard()
-    # Not by asyncio, which would begin it long before its number is known here, and wait for whoever holds its pipes.
+    program, go = (shell_command, b"") if keeper is None else (["/bin/sh", "-c", _GATED, shell_command], b"\n")
+    # Not by asyncio, which would wait for whoever holds its pipes.
     process = Popen(
-        shell_command, shell=True, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment, start_new_session=True
+        program,
+        shell=keeper is None,
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+        env=environment,
+        start_new_session=True,
     )
     if keeper is not None:
         keeper.watch(process.pid)
@@ -59,7 +68,7 @@ async def _done(shell_command: str, task: Task) -> Json:
     saying, _ = await loop.connect_read_pipe(lambda: output, process.stdout)
     warning, _ = await loop.connect_read_pipe(lambda: errors, process.stderr)
     try:
-        writing.write(jsontext.encode(msgspec.to_builtins(task)).encode() + b"\n")
+        writing.write(go + jsontext.encode(msgspec.to_builtins(task)).encode() + b"\n")
         writing.close()
         while process.poll() is None:
             is_silent = all(end.done() for end in ends)

@@ -53,7 +53,7 @@ class _Held(Struct):
 
     part: Part
     task: Task
-    claim: Claim | None
+    claim: Claim
     claimed: float
     begun: float
 
@@ -261,7 +261,7 @@ class Worker:
 
     def _beat(self, runner: Runner) -> None:
         every = [*self._held.values(), *(held for _, held in self._closings)]
-        claims = {held.task.id: held.claim for held in every if held.claim is not None}
+        claims = {held.task.id: held.claim for held in every}
         if claims:
             self._drop_lost(runner, self._store.renew(claims, self._lease))
         self._beat_at = time.monotonic() + self._lease / _BEATS
@@ -304,7 +304,8 @@ class Worker:
         held = [held for _, held in self._closings]
         self._closings = []
         claimed = outcomes[len(closings) :]
-        started = [(outcome.task, claim_of(outcome)) for outcome in claimed if outcome.task and not outcome.refusal]
+        taken = [(outcome.task, claim_of(outcome)) for outcome in claimed]
+        started = [(task, claim) for task, claim in taken if task is not None and claim is not None]
         # One that was taken away from this worker, and is in the queue again, may have come back to it.
         self._drop_lost(runner, {task.id for task, _ in started})
         for task, claim in started:
@@ -324,8 +325,9 @@ class Worker:
             why = asked.note or asked.fields.get("error")
             seconds = time.monotonic() - held.claimed
             self._said(Report(task=outcome.task, action=asked.action, seconds=seconds, why=why))
-            if asked.action is Action.SUBMIT and self.verifies:
-                self._begin(runner, Part.VERIFY, outcome.task, claim_of(outcome), claimed=held.claimed)
+            claim = claim_of(outcome)
+            if asked.action is Action.SUBMIT and self.verifies and claim is not None:
+                self._begin(runner, Part.VERIFY, outcome.task, claim, claimed=held.claimed)
         elif refusal is not None and refusal.code is Code.READ_ONLY:
             self._closings.append((asked, held))
             raise StoreError(Fault.READ_ONLY, refusal.message)
@@ -334,9 +336,7 @@ class Worker:
         else:
             self._lost(held, refusal.message if refusal is not None else None)
 
-    def _begin(
-        self, runner: Runner, part: Part, task: Task, claim: Claim | None, *, claimed: float | None = None
-    ) -> None:
+    def _begin(self, runner: Runner, part: Part, task: Task, claim: Claim, *, claimed: float | None = None) -> None:
         number, now = next(self._numbers), time.monotonic()
         self._held[number] = _Held(part=part, task=task, claim=claim, claimed=claimed or now, begun=now)
         try:

@@ -24,6 +24,7 @@ from taskdeck_tui.cli.exits import Exit, UsageError
 from taskdeck_tui.cli.output import DIM, Output
 from taskdeck_tui.cli.reading import asked
 from taskdeck_tui.safe import safe, safe_lines
+from taskdeck_tui.span import due
 
 if TYPE_CHECKING:
     from taskdeck_store.worker import Handlers, Report, Worker
@@ -33,6 +34,8 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 _TICK = 1.0
 """Seconds between two looks of the line that says how it goes."""
 _STATE = 13
+_ECHO = 3
+"""Columns left free at the end of a line: a terminal shows ctrl+c as ^C there."""
 _ENDS = ("after what is under way; once more, and at once", "what is under way is given back")
 
 
@@ -189,7 +192,8 @@ class _Progress:
         state = self._output.state(task.state, _STATE) if report.action is not None else fill("held no more", _STATE)
         why = f"  {safe(report.why.splitlines()[0])}" if report.why else ""
         attempt = f"  attempt {task.attempts} of {task.max_attempts}" if task.state is State.PENDING else ""
-        name, rest = f"{safe(task.id)}  {safe(task.title)}", attempt + why
+        later = due(task, clock.to_seconds(clock.utc_now()))
+        name, rest = f"{safe(task.id)}  {safe(task.title)}", attempt + (f", {later}" if later else "") + why
         took = f"{report.seconds:7.2f} s"
         columns = self._output.columns
         if columns is not None:
@@ -217,7 +221,7 @@ class _Progress:
             done = summary.submitted if not worker.verifies else summary.completed
             rate = (done + summary.failed) / max(1.0, time.monotonic() - self._begun)
             text = f"{worker.busy} under way · {summary} · {rate:.1f}/s"
-            self._output.status(self._output.paint(cut(text, (self._output.columns or 80) - 1), DIM))
+            self._output.status(self._output.paint(cut(text, (self._output.columns or 80) - _ECHO), DIM))
 
     def _clear(self) -> None:
         if self._is_live:
