@@ -6,6 +6,7 @@ Values of variables are never in it: they may be secrets. Whatever an error is l
 from __future__ import annotations
 
 import importlib
+import signal
 from pathlib import Path
 from traceback import TracebackException
 
@@ -47,6 +48,14 @@ def message(error: BaseException) -> str:
         return bounded(str(error))
     except BaseException:
         return "it cannot say why"
+
+
+def signal_name(number: int) -> str:
+    """Return what a signal is called."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def bounded(text: str, longest: int = LONGEST) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -19,6 +18,7 @@ from msgspec import Struct
 
 from taskdeck_store import jsontext
 from taskdeck_store.values import Task
+from taskdeck_store.worker.failure import signal_name
 from taskdeck_store.worker.guard import guard, kill_group
 from taskdeck_store.worker.part import Ended, Part, failed
 
@@ -124,9 +124,4 @@ def _write(stream: IO[bytes], value: Struct) -> None:
 
 
 def _said(status: int) -> str:
-    if status >= 0:
-        return f"ended with exit code {status}"
-    try:
-        return f"was killed by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"was killed by signal {-status}"
+    return f"ended with exit code {status}" if status >= 0 else f"was killed by {signal_name(-status)}"

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,7 +21,7 @@ import msgspec
 
 from taskdeck_store import jsontext
 from taskdeck_store.values import Json, Task
-from taskdeck_store.worker.failure import LONGEST
+from taskdeck_store.worker.failure import LONGEST, signal_name
 from taskdeck_store.worker.guard import guard, kill_group
 from taskdeck_store.worker.handlers import Failed, GiveUp, Handlers
 
@@ -90,9 +89,10 @@ async def _done(shell_command: str, task: Task) -> Json:
         raise Failed(f"its result has more than {_LARGEST >> 20} MiB")
     if process.returncode == 0:
         return _result(bytes(output.result))
-    ended, said = _ended(process.returncode), errors.end.decode("utf-8", "replace").strip()
+    status, said = process.returncode, errors.end.decode("utf-8", "replace").strip()
+    ended = f"exit code {status}" if status > 0 else f"killed by {signal_name(-status)}"
     message = f"{ended}: {said.splitlines()[-1]}\n\n{said}" if said else ended
-    raise GiveUp(message) if process.returncode == _NEVER_AGAIN else Failed(message)
+    raise GiveUp(message) if status == _NEVER_AGAIN else Failed(message)
 
 
 class _Reader(asyncio.Protocol):
@@ -145,14 +145,6 @@ def _result(output: bytes) -> Json:
     except ValueError:
         return text
     return found
-
-
-def _ended(status: int) -> str:
-    if status >= 0:
-        return f"exit code {status}"
-    with suppress(ValueError):
-        return f"killed by {signal.Signals(-status).name}"
-    return f"killed by signal {-status}"
 
 
 def _kill(process: Popen[bytes]) -> None:
