@@ -249,7 +249,7 @@ def test_what_a_killed_worker_had_is_done_by_the_next(store: str) -> None:
         process.wait(30)
 
     def recovered() -> bool:
-        ran = taskdeck("run", store, "--exec", "echo well", "--until-empty", "--json")
+        ran = taskdeck("run", store, "--exec", "echo well", "--until-empty", "--json", "--backoff", "0")
         summary: dict[str, Any] = json.loads(ran.out.splitlines()[-1])["summary"]
         return bool(summary["recovered"])
 

@@ -337,3 +337,16 @@ async def test_a_selection_with_the_mouse_can_be_copied() -> None:
         await pilot.mouse_up(pane, offset=(12, 0))
         await settled(pilot)
         assert app.screen.get_selected_text() == "the flaky"
+
+
+async def test_a_page_that_is_left_before_it_is_there_goes_when_it_is() -> None:
+    """As when its keys come in one piece with the one that opens it, and the machine is slow."""
+    app = stage()
+    async with app.run_test(size=(160, 40)) as pilot:
+        await settled(pilot)
+        below, page = app.screen, Details("task-17", task(), history(), NOW)
+        app.push_screen(page)
+        assert not page.is_mounted
+        page.action_back()
+        await settled(pilot)
+        assert app.screen is below

@@ -112,5 +112,8 @@ class Page(ModalScreen[Result]):
         line.display = bool(told)
 
     def action_back(self) -> None:
-        """Close the page."""
-        self.dismiss(None)
+        """Close the page, once it is there: the key may have been on its way to the page below when this one came."""
+        if self.is_mounted:
+            self.dismiss(None)
+        else:
+            self.call_later(self.action_back)
