@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+
 from taskdeck_store import clock
 from taskdeck_store.contract import Claiming, Outcome
 from taskdeck_store.machine import Command, command
@@ -9,6 +12,11 @@ from taskdeck_store.query.terms import DueTerm, Query
 from taskdeck_store.values import Action, Claim, Time
 
 _DUE = DueTerm(later=False)
+
+
+def new_owner() -> str:
+    """Return who a worker is to others: where it runs, and what no other one has."""
+    return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
 
 
 def candidates(claiming: Claiming) -> Query:

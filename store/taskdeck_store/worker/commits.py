@@ -17,7 +17,9 @@ def closing(
     `again`.
     """
     if ended.error is not None and part is Part.WORK:
-        return tried(task, ended.error, claim, actor=actor, again=again, final=ended.final)
+        if ended.final or is_last(task):
+            return _held(task, Action.FAIL, claim, actor, error=ended.error)
+        return _held(task, Action.RELEASE, claim, actor, note=ended.error, not_before=again)
     if part is Part.WORK:
         return _held(task, Action.SUBMIT, claim, actor, result=ended.result, lease_until=lease)
     if ended.verdict and ended.error is None:
@@ -28,20 +30,13 @@ def closing(
     return _held(task, Action.REJECT, claim, actor, note=why, not_before=again)
 
 
-def tried(task: Task, why: str, claim: Claim, *, actor: str, again: Time | None, final: bool = False) -> Command:
-    """Return the command that ends an attempt in vain: back to the queue, or the end of the task if it was the last."""
-    if final or is_last(task):
-        return _held(task, Action.FAIL, claim, actor, error=why)
-    return _held(task, Action.RELEASE, claim, actor, note=why, not_before=again)
-
-
 def stopped(task: Task, claim: Claim, *, actor: str) -> Command:
     """Return the command that gives back what a worker was at when it was stopped, also after the last attempt."""
     return _held(task, Action.RELEASE, claim, actor, note="the worker was stopped")
 
 
 def recovered(task: Task, *, actor: str, now: Time, again: Time | None) -> Command:
-    """Return the command for a task whose lease has run out: as `tried`, since it may have killed its worker."""
+    """Return the command for a task whose lease has run out: an attempt in vain, as it may have killed its worker."""
     why = overdue_note(task)
     if is_last(task):
         error = f"{why}; it was the last attempt"

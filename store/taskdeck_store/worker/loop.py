@@ -21,14 +21,12 @@ another as well, and what comes second is dropped. `taskdeck_store.worker.Worker
 from __future__ import annotations
 
 import logging
-import os
-import socket
 from types import SimpleNamespace
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from taskdeck_store import clock, machine, recovery
-from taskdeck_store.claiming import claim_of
+from taskdeck_store.claiming import claim_of, new_owner
 from taskdeck_store.contract import Claiming, Store
 from taskdeck_store.machine import Code, Command, command
 from taskdeck_store.query.terms import Field, Pattern, Query, TextTerm
@@ -59,7 +57,7 @@ class _Loop:
     """What the loop on a store holds: the task that is next, and what is under way."""
 
     def __init__(self) -> None:
-        self.owner = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
+        self.owner = new_owner()
         self.next: LoopTask | None = None
         self.held: dict[str, tuple[Task, Claim | None]] = {}
 

@@ -8,8 +8,6 @@ worker that comes too late changes nothing.
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
@@ -22,7 +20,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from taskdeck_store import clock, recovery
-from taskdeck_store.claiming import claim_of
+from taskdeck_store.claiming import claim_of, new_owner
 from taskdeck_store.contract import Claiming, Fault, Outcome, Store, StoreError
 from taskdeck_store.machine import LEASED, Code, Command
 from taskdeck_store.query.terms import EVERYTHING, Query
@@ -118,7 +116,7 @@ class Worker:
     ) -> None:
         if jobs < 1 or not lease > 0:
             raise ValueError(f"a worker has 1 job at least and a lease above 0 s, not {jobs} and {lease}")
-        self.owner = owner or f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
+        self.owner = owner or new_owner()
         self.actor = actor or self.owner
         self.summary = Summary()
         self._store = store
@@ -231,12 +229,14 @@ class Worker:
         is_looked_at = held.part is Part.WORK and self.verifies
         lease = clock.plus(self._now(), self._lease) if is_looked_at else None
         is_good = ended.error is None and ended.verdict
-        again = self._again(held.task) if not is_good and not ended.final and not commits.is_last(held.task) else None
+        again = self._again(held.task) if not is_good and not ended.final else None
         closing = commits.closing(held.part, held.task, ended, held.claim, actor=self.actor, lease=lease, again=again)
         self._closings.append((closing, held))
 
     def _again(self, task: Task) -> Time | None:
-        """Return until when a task is left in the queue that goes back there."""
+        """Return until when a task is left in the queue after an attempt in vain; None where it does not wait there."""
+        if commits.is_last(task):
+            return None
         seconds = self._backoff.seconds(task.attempts, self._chance)
         if not seconds:
             return None
