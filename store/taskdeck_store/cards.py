@@ -17,6 +17,7 @@ def card_of(task: Task) -> Card:
         attempts=task.attempts,
         max_attempts=task.max_attempts,
         not_before=task.not_before,
+        blocked=task.blocked,
         owner=task.owner,
         state_since=task.state_since,
         version=task.version,

@@ -8,10 +8,10 @@ import socket
 from taskdeck_store import clock
 from taskdeck_store.contract import Claiming, Outcome
 from taskdeck_store.machine import Command, command
-from taskdeck_store.query.terms import DueTerm, Query
+from taskdeck_store.query.terms import BlockedTerm, DueTerm, Query
 from taskdeck_store.values import Action, Claim, Time
 
-_DUE = DueTerm(later=False)
+_READY = (DueTerm(later=False), BlockedTerm(blocked=False))
 
 
 def new_owner() -> str:
@@ -21,7 +21,7 @@ def new_owner() -> str:
 
 def candidates(claiming: Claiming) -> Query:
     """Return the query of the tasks that may be started."""
-    return Query((_DUE, *claiming.query.terms))
+    return Query((*_READY, *claiming.query.terms))
 
 
 def start(claiming: Claiming, task_id: str, at: Time) -> Command:

@@ -56,7 +56,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class Claiming(Struct, frozen=True, kw_only=True):
-    """What is to be started: up to `limit` pending tasks that match a query and are due, those that are to run first.
+    """What is to be started: up to `limit` pending tasks that match a query, are due and not blocked, in the order in
+    which they are to run.
 
     Each gets `owner`, and a lease of so many `seconds`. `actor` is who says so.
     """
@@ -236,7 +237,8 @@ class Store(Protocol):
         """Carry out commands and then start pending tasks, all in one commit; return the outcomes in this order.
 
         Of two that claim at the same time, each gets other tasks. A task that one of the commands is for is not
-        started, nor one before its `not_before`. `Claim` says how a later command holds on to what was claimed.
+        started, nor one before its `not_before`, nor one that is blocked. `Claim` says how a later command holds on to
+        what was claimed.
         """
 
     def renew(self, held: Mapping[str, Claim], seconds: float) -> frozenset[str]:

@@ -36,7 +36,7 @@ class Rule(Struct, frozen=True, kw_only=True):
 
 
 _ALL = tuple(State)
-EDITABLE = ("title", "description", "priority", "tags", "data", "max_attempts", "not_before")
+EDITABLE = ("title", "description", "priority", "tags", "data", "max_attempts", "not_before", "depends_on")
 
 TABLE: tuple[Rule, ...] = (
     Rule(
@@ -121,9 +121,12 @@ LEASED = (State.IN_PROGRESS, State.REVIEW)
 
 TITLE_LIMIT = 2_000
 ID_LIMIT = 200
+DEPENDS_LIMIT = 1_000
+"""On how many tasks one depends at most."""
 WHOLE_LIMIT = 10**9
 """The largest magnitude of priority, attempts and max_attempts."""
 
+_FEW = 5
 _SAFE_ID = re.compile(r"[A-Za-z0-9._~-]+")
 
 
@@ -239,6 +242,8 @@ def transition(task: Task | None, command: Command, at: Time) -> Transition | Re
         return missing(command.task_id)
     if task.state not in rule.sources:
         return Refusal(code=Code.ILLEGAL, message=why_illegal(task.id, rule.action, task.state))
+    if rule.action is Action.START and task.blocked:
+        return Refusal(code=Code.ILLEGAL, message=f"cannot start {task.id}: {why_blocked(task)}")
     if command.overdue_at is not None and not is_overdue(task, command.overdue_at):
         message = f"{task.id} is not overdue any more: its lease was renewed meanwhile; look at it, then decide anew"
         return Refusal(code=Code.CONFLICT, message=message)
@@ -254,6 +259,15 @@ def is_overdue(task: Task, moment: Time) -> bool:
 def is_due(task: Task, moment: Time) -> bool:
     """Tell whether a task is pending, and left until a moment at the latest."""
     return task.state is State.PENDING and (task.not_before is None or task.not_before <= moment)
+
+
+def why_blocked(task: Task) -> str:
+    """Return why a blocked task cannot be started."""
+    few = task.depends_on[:_FEW]
+    named = ", ".join((*few, "…") if len(task.depends_on) > len(few) else few)
+    if task.blocked == len(task.depends_on):
+        return f"it depends on {named}, to be completed first"
+    return f"{task.blocked} of the tasks it depends on ({named}) are not completed"
 
 
 def actions_from(state: State) -> tuple[Action, ...]:
@@ -380,6 +394,8 @@ def wrong_field(name: str, value: Json) -> str | None:
         return f"{name} is nested more than {NESTING // 2} levels deep"
     if name == "tags" and not (isinstance(value, list | tuple) and all(type(tag) is str for tag in value)):
         return f"tags must be a list of texts, not {_shown(value)}"
+    if name == "depends_on":
+        return _wrong_ids(value)
     if name in ("description", "error") and type(value) is not str and not (name == "error" and value is None):
         return f"{name} must be text, not {_shown(value)}"
     if name in ("owner", "lease_until") and value is not None and type(value) is not str:
@@ -387,6 +403,24 @@ def wrong_field(name: str, value: Json) -> str | None:
     if name == "not_before" and value is not None and (type(value) is not str or clock.normalised(value) is None):
         return f"not_before must be a moment in UTC, like 2026-01-31T09:00:00.000000Z, not {_shown(value)}"
     return None
+
+
+def ids_of(value: Json) -> tuple[str, ...] | None:
+    """Return the task ids of a list that another program wrote, where a whole number may stand for one; else None."""
+    if not isinstance(value, list | tuple):
+        return None
+    found = [str(other) if type(other) is int else other for other in value]
+    if not all(type(other) is str and wrong_id(other) is None for other in found):
+        return None
+    return tuple(dict.fromkeys(found))
+
+
+def _wrong_ids(value: Json) -> str | None:
+    if not (isinstance(value, list | tuple) and all(type(other) is str for other in value)):
+        return f"depends_on must be a list of task ids, not {_shown(value)}"
+    if len(value) > DEPENDS_LIMIT:
+        return f"a task depends on at most {DEPENDS_LIMIT:,} others, not {len(value):,}"
+    return next((f"depends_on: {wrong}" for wrong in map(wrong_id, value) if wrong is not None), None)
 
 
 def _wrong_title(value: Json) -> str | None:
@@ -458,6 +492,8 @@ def _kept(name: str, value: Json) -> Json:
     """Return a field's value as a task keeps it."""
     if name == "tags":
         return tuple(value)
+    if name == "depends_on":
+        return tuple(dict.fromkeys(value))
     return clock.normalised(value) if name == "not_before" and value is not None else value
 
 

@@ -50,7 +50,7 @@ class Moment:
 
     def event(self, task: int) -> int:
         """Return the position of the last event of a task by now; 0 when it has none yet."""
-        return self._events[task]
+        return self._events[task] if task < len(self._events) else 0
 
     def counts(self) -> list[int]:
         """Return how many tasks there are in each state, by its code."""

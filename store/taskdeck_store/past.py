@@ -9,13 +9,14 @@ from msgspec.structs import replace
 from taskdeck_store import clock
 from taskdeck_store.cards import card_of
 from taskdeck_store.contract import Fault, Key, Order, Store, StoreError, Tally, Window
+from taskdeck_store.dependencies import standing, unmet
 from taskdeck_store.moment import Moment
 from taskdeck_store.paging import every_event
 from taskdeck_store.passing import Passed, Passing
 from taskdeck_store.query.match import matches
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.replay import after, fold
-from taskdeck_store.timeline import Doubt, Timeline
+from taskdeck_store.timeline import NOWHERE, STATES, Doubt, Timeline
 from taskdeck_store.values import Card, Event, State, Task, Time
 
 _PIECE = 2_000
@@ -46,7 +47,7 @@ class Past:
         self._store = store
         self._moment = Moment(self.timeline)
         self._passing = Passing(store, self.timeline, self.event)
-        self._cards: dict[tuple[int, int], Card] = {}
+        self._cards: dict[tuple[int, int], tuple[Card, tuple[str, ...]]] = {}
 
     @property
     def position(self) -> int:
@@ -137,7 +138,18 @@ class Past:
     def get(self, task_id: str) -> Task | None:
         """Return a task as its events up to here say that it was; None where it was not there."""
         seq = self.timeline.seqs[self.position]
-        return fold(self._store.events(task_id, until=seq)) if seq else None
+        task = fold(self._store.events(task_id, until=seq)) if seq else None
+        return None if task is None else standing(task, self.stands)
+
+    def stands(self, task_id: str) -> State | None:
+        """Return where a task is, or where it last was; None where it never was there."""
+        task = self.timeline.numbers.get(task_id)
+        if task is None:
+            return None
+        code = self.timeline.state[self._moment.event(task)]
+        if code == NOWHERE:
+            code = self.timeline.state[self.timeline.previous[self._moment.event(task)]]
+        return None if code == NOWHERE else STATES[code]
 
     def is_headless(self, task_id: str) -> bool:
         """Tell whether the first event on record of a task is not its beginning."""
@@ -153,7 +165,8 @@ class Past:
         """Return whole tasks, in the order of `taskdeck_store.contract.Store.tasks`. Reads the log up to here."""
         at, found = self.now or _EARLIEST, self._folded()
         ids = [self.timeline.ids[task] for state in State for task in self._moment.tasks(state)]
-        return [task for task in map(found.__getitem__, ids) if matches(query, task, at)][:limit]
+        tasks = (standing(found[task_id], self.stands) for task_id in ids)
+        return [task for task in tasks if matches(query, task, at)][:limit]
 
     @property
     def now(self) -> Time | None:
@@ -174,8 +187,8 @@ class Past:
 
     def _card(self, task: int) -> Card:
         key = task, self._moment.event(task)
-        card = self._cards.get(key)
-        if card is None:
+        known = self._cards.get(key)
+        if known is None:
             if len(self._cards) >= _CARDS:
                 self._cards.clear()
             seq = self.timeline.seqs[key[1]]
@@ -185,5 +198,6 @@ class Past:
             card = card_of(folded)
             if not card.title and self.is_headless(card.id):
                 card = replace(card, title=UNTOLD)
-            self._cards[key] = card
-        return card
+            known = self._cards[key] = card, folded.depends_on
+        card, depends_on = known
+        return replace(card, blocked=unmet(depends_on, self.stands)) if depends_on else card

@@ -117,7 +117,9 @@ def is_held(task: Task) -> bool:
     if machine.wrong_id(task.id) is not None or type(task.title) is not str:
         return False
     checked = ("description", "priority", "tags", "error", "attempts", "max_attempts", "owner", "lease_until")
-    return all(machine.wrong_field(name, getattr(task, name)) is None for name in (*checked, "not_before"))
+    return all(
+        machine.wrong_field(name, getattr(task, name)) is None for name in (*checked, "not_before", "depends_on")
+    )
 
 
 def _replayed(events: Sequence[Event]) -> Task | None:

@@ -33,19 +33,31 @@ def after(task: Task | None, event: Event) -> Task | None:
         fields["state_since"] = event.at
     extra: dict[str, Json] = {}
     for name, (_, value) in event.changes.items():
-        moment = clock.normalised(value) if name in TIMES and isinstance(value, str) else None
-        if name not in FIELDS or (name in TIMES and moment is None and value is not None):
+        held = _held(name, value)
+        if held is None and (name not in _NULLABLE or value is not None):
             extra[name] = value
-        elif value is not None or name in _NULLABLE:
-            fields[name] = moment if name in TIMES else jsontext.texts(value) if name == "tags" else value
         else:
-            fields[name] = getattr(_BARE, name)
+            fields[name] = held
     fields |= {"state": event.to_state, "attempts": event.attempts, "version": str(event.seq)}
     if task is None:
         task = Task(id=event.task_id, title="")
-    if extra:
-        fields["extra"] = {**task.extra, **extra}
+    if extra or task.extra.keys() & fields.keys():
+        kept = {name: value for name, value in task.extra.items() if name not in fields}
+        fields["extra"] = {**kept, **extra}
     return replace(task, **fields)
+
+
+def _held(name: str, value: Json) -> Json:
+    """Return what a field holds for a value on record; None where it cannot hold it, or holds nothing."""
+    if name not in FIELDS:
+        return None
+    if value is None:
+        return getattr(_BARE, name)
+    if name in TIMES:
+        return clock.normalised(value) if isinstance(value, str) else None
+    if name == "depends_on":
+        return machine.ids_of(value)
+    return jsontext.texts(value) if name == "tags" else value
 
 
 def fold(events: Iterable[Event]) -> Task | None:

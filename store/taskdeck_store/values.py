@@ -52,7 +52,10 @@ class Task(Struct, frozen=True, kw_only=True):
 
     A time is None where the store's own format does not keep it. `version` is opaque: two reads with the same
     version saw the same task. `extra` holds the fields of the store's own format that Taskdeck does not know.
-    No worker claims a pending task before `not_before`.
+    No worker claims a pending task before `not_before`. It is not started before the tasks of `depends_on`, given by
+    their ids, are completed; `blocked` says how many of these are not. A task that was taken out of the store once it
+    was completed counts as completed. `blocked` is told by the store of the task as it is now, and is part of no
+    version.
     """
 
     id: str
@@ -67,6 +70,8 @@ class Task(Struct, frozen=True, kw_only=True):
     attempts: int = 0
     max_attempts: int = 3
     not_before: Time | None = None
+    depends_on: tuple[str, ...] = ()
+    blocked: int = 0
     owner: str | None = None
     lease_until: Time | None = None
     created_at: Time | None = None
@@ -76,11 +81,14 @@ class Task(Struct, frozen=True, kw_only=True):
     extra: dict[str, Json] = {}
 
 
-FIELDS = tuple(name for name in Task.__struct_fields__ if name not in ("version", "extra"))
+FIELDS = tuple(name for name in Task.__struct_fields__ if name not in ("blocked", "version", "extra"))
 """The fields of a task that every store keeps, in their order."""
 
 TIMES = ("not_before", "lease_until", "created_at", "updated_at", "state_since")
 """The fields that hold a moment."""
+
+LISTS = ("tags", "depends_on")
+"""The fields that hold a list of texts."""
 
 LATEST = ("updated_at", "state_since")
 """The moments that only go forward: who changes a task need not touch them."""
@@ -101,6 +109,7 @@ class Card(Struct, frozen=True, kw_only=True):
     attempts: int
     max_attempts: int
     not_before: Time | None
+    blocked: int
     owner: str | None
     state_since: Time | None
     version: str

@@ -288,7 +288,7 @@ def test_the_sha256_is_that_of_the_documented_text(worked: Path, target: Path) -
         ),
         "tasks": (
             "id, title, description, state, priority, tags, data, result, error, attempts, max_attempts, "
-            "not_before, owner, lease_until, created_at, updated_at, state_since, version",
+            "not_before, depends_on, owner, lease_until, created_at, updated_at, state_since, version, blocked",
             "1",
             "id",
         ),
@@ -305,9 +305,12 @@ TAMPERING = {
     "task": "UPDATE tasks SET title = 'other' WHERE id = 't-1'",
     "lease": "UPDATE tasks SET lease_until = '2030-01-01T00:00:00.000000Z' WHERE id = 't-1'",
     "task added": "INSERT INTO tasks SELECT 't-9', title, state, priority, attempts, max_attempts, owner, lease_until, "
-    "created_at, updated_at, state_since, version, tags, error, description, data, result, not_before FROM tasks "
+    "created_at, updated_at, state_since, version, tags, error, description, data, result, not_before, depends_on, "
+    "blocked FROM tasks "
     "WHERE id = 't-1'",
     "when it is due": "UPDATE tasks SET not_before = '2030-01-01T00:00:00.000000Z' WHERE id = 't-1'",
+    "what it depends on": "UPDATE tasks SET depends_on = '[\"t-2\"]' WHERE id = 't-1'",
+    "what it waits for": "UPDATE tasks SET blocked = 1 WHERE id = 't-1'",
     "task dropped": "DELETE FROM tasks WHERE id = 't-1'",
     "note": "UPDATE events SET note = 'fine' WHERE action = 'reject'",
     "actor": "UPDATE events SET actor = 'eve' WHERE seq = 4",

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from moving import do, done, put, put_all
+from moving import WAY, do, done, put, put_all
 
 from conftest import Opener, Turned
 from taskdeck_store import Action, Card, Order, State, Store, Task, clock, command, open_store
 from taskdeck_store.contract import key
 from taskdeck_store.query.match import matches
-from taskdeck_store.query.terms import EVERYTHING, DueTerm, Field, NumberTerm, Pattern, Query, TextTerm
+from taskdeck_store.query.terms import EVERYTHING, BlockedTerm, DueTerm, Field, NumberTerm, Pattern, Query, TextTerm
 from taskdeck_store.values import CARD_PREVIEW, CARD_TITLE
 
 BOARD = list(State)
@@ -196,7 +196,7 @@ TEXTS = st.one_of(
 )
 PATTERNS = st.builds(Pattern, st.sampled_from(["exact", "prefix", "contains", "none"]), TEXTS)
 CHOICES = st.lists(PATTERNS, min_size=1, max_size=2).map(tuple)
-TEXT_FIELDS = [Field.TAG, Field.OWNER, Field.ID, Field.TITLE, Field.ERROR, Field.TEXT]
+TEXT_FIELDS = [Field.TAG, Field.OWNER, Field.ID, Field.TITLE, Field.ERROR, Field.TEXT, Field.DEPENDS]
 TERMS = st.one_of(
     st.builds(TextTerm, field=st.sampled_from(TEXT_FIELDS), choices=CHOICES, negated=st.booleans()),
     st.builds(
@@ -224,6 +224,7 @@ TERMS = st.one_of(
         negated=st.booleans(),
     ),
     st.builds(DueTerm, later=st.booleans(), negated=st.booleans()),
+    st.builds(BlockedTerm, blocked=st.booleans(), negated=st.booleans()),
 )
 LOOKED = "2026-01-31T09:01:01.000000Z"
 WORDS = ["a", "A", "ab%", "100_x", "b!c", "back\\slash", "it's"]
@@ -242,7 +243,10 @@ def wordy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, ...
         for number, word in enumerate(WORDS):
             tags = [word, "x"] if number % 3 else []
             fields: dict[str, Any] = {"title": word, "description": WORDS[-number - 1], "tags": tags}
-            put(store, f"t-{number}", BOARD[number % 5], priority=number % 3 - 1, **fields)
+            fields["depends_on"] = [f"t-{other}" for other in range(max(0, number - 4), number, 3)]
+            put(store, f"t-{number}", priority=number % 3 - 1, **fields)
+            for action in WAY[BOARD[number % 5]]:
+                do(store, f"t-{number}", action)
             if number % 4:
                 done(store, f"t-{number}", Action.EDIT, not_before=clock.plus(LOOKED, number - 6))
             if number % 2:

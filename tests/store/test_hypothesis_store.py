@@ -41,7 +41,8 @@ IDS = ("t-0", "t-1", "t-2", "t-3")
 HANDLES = st.integers(0, 1)
 FIELDS: dict[Action, st.SearchStrategy[dict[str, Any]]] = {
     Action.ADD: st.fixed_dictionaries(
-        {"title": st.sampled_from(["a", "b"])}, optional={"priority": st.integers(-1, 1)}
+        {"title": st.sampled_from(["a", "b"])},
+        optional={"priority": st.integers(-1, 1), "depends_on": st.lists(st.sampled_from(IDS), max_size=2)},
     ),
     Action.EDIT: st.fixed_dictionaries(
         {},
@@ -50,6 +51,7 @@ FIELDS: dict[Action, st.SearchStrategy[dict[str, Any]]] = {
             "tags": st.lists(st.sampled_from("xy"), max_size=2),
             "data": st.sampled_from([None, 10**40, {"k": [1.5, "v"]}]),
             "max_attempts": st.integers(-1, 4),
+            "depends_on": st.lists(st.sampled_from(IDS), max_size=2),
         },
     ),
     Action.START: st.fixed_dictionaries({}, optional={"owner": st.sampled_from(["w-1", "w-2"])}),
@@ -85,6 +87,7 @@ class Machine(RuleBasedStateMachine):
         self.handles: list[Store] = [open_store(str(self.path), now=self.now) for _ in range(2)]
         self.unread: list[list[str]] = [[], []]
         self.model: dict[str, Task] = {}
+        self.stood: dict[str, State] = {}
         self.versions: dict[str, list[str]] = {task_id: [] for task_id in IDS}
         self.log: list[tuple[str, str, str, State | None, State | None]] = []
         self.done: list[tuple[Command, Outcome]] = []
@@ -133,6 +136,8 @@ class Machine(RuleBasedStateMachine):
         if task is None or task.state is state:
             return
         action = action_between(task.state, state)
+        if action is Action.START and task.blocked and self.backend.guards:
+            action = None
         if action is not None:
             self.backend.meddle(self.path, task_id, state=str(state))
             self.take_over(task_id, action, task.state, state, state=state)
@@ -173,7 +178,9 @@ class Machine(RuleBasedStateMachine):
         past.go(past.end)
         replayed = {task.id: task for task in past.tasks()}
         assert {task_id for task_id in self.model if differences(self.model[task_id], replayed.get(task_id))} == set()
-        assert replayed.keys() == self.model.keys()
+        assert {task.id: task.blocked for task in replayed.values()} == {
+            task.id: task.blocked for task in self.model.values()
+        }
 
     @rule(handle=HANDLES)
     def read_feed(self, handle: int) -> None:
@@ -223,6 +230,9 @@ class Machine(RuleBasedStateMachine):
             if overtaken and asked.action is not Action.ADD:
                 assert outcome.refusal is not None
                 assert outcome.refusal.code is Code.CONFLICT
+            elif self.cannot_depend(asked):
+                assert outcome.refusal is not None
+                assert outcome.refusal.code is Code.INVALID
             elif isinstance(move, Refusal):
                 assert outcome.refusal == move
             else:
@@ -231,12 +241,27 @@ class Machine(RuleBasedStateMachine):
                 assert outcome.event.at >= self.now()
                 move = transition(before, asked, outcome.event.at)
                 assert isinstance(move, Transition)
-                assert outcome.task == replace(move.task, version=outcome.task.version)
+                made = replace(move.task, version=outcome.task.version)
+                assert outcome.task == replace(made, blocked=self.blocked(made))
                 assert outcome.task.version not in self.versions[asked.task_id]
                 self.model[asked.task_id] = outcome.task
                 self.record(asked.task_id, "ann", asked.action, move.from_state, move.to_state)
                 self.done.append((asked, outcome))
             assert outcome.task == self.model.get(asked.task_id)
+
+    def blocked(self, task: Task) -> int:
+        """Count, in the plainest way, the tasks that a task depends on and that are not completed."""
+        return sum(self.stood.get(other) is not State.COMPLETED for other in task.depends_on)
+
+    def cannot_depend(self, asked: Command) -> bool:
+        given = set(asked.fields.get("depends_on", ()))
+        before = self.model.get(asked.task_id)
+        known = {*self.model, *(before.depends_on if before is not None else ()), asked.task_id}
+        reached: set[str] = set()
+        while more := given - reached:
+            reached |= more
+            given = {other for task_id in more if task_id in self.model for other in self.model[task_id].depends_on}
+        return not set(asked.fields.get("depends_on", ())) <= known or asked.task_id in reached
 
     def take_over(self, task_id: str, action: Action, before: State | None, after: State, **written: Any) -> None:
         task = self.handles[1].get(task_id)
@@ -248,6 +273,8 @@ class Machine(RuleBasedStateMachine):
 
     def record(self, task_id: str, actor: str, action: str, before: State | None, after: State | None) -> None:
         self.log.append((task_id, actor, str(action), before, after))
+        self.stood[task_id] = after or before or self.stood[task_id]
+        self.model = {name: replace(task, blocked=self.blocked(task)) for name, task in self.model.items()}
         for unread in self.unread:
             unread.append(task_id)
         if task_id in self.model:

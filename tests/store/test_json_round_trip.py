@@ -18,7 +18,7 @@ from conftest import Turned
 from taskdeck_store import open_store
 from taskdeck_store.contract import Outcome
 from taskdeck_store.machine import Command, command
-from taskdeck_store.values import Action, State, Task
+from taskdeck_store.values import FIELDS, Action, State, Task
 
 AT = "2026-01-31T09:00:00.000000Z"
 
@@ -245,7 +245,7 @@ def test_the_first_task_gets_the_style_of_the_file(tmp_path: Path, now: Turned, 
     assert text.startswith(filled)
     document = json.loads(text)
     (task,) = document if isinstance(document, list) else document["tasks"]
-    assert list(task) == [name for name in Task.__struct_fields__ if name not in ("version", "extra")]
+    assert list(task) == list(FIELDS)
     apply(path, now, command("b", Action.ADD, actor="me", title="B"))
     again = path.read_bytes().decode()
     if empty == "[]\n":

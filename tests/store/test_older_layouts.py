@@ -15,7 +15,8 @@ from taskdeck_store.query.parse import parse
 from taskdeck_store.salvage import recover
 from taskdeck_store.verification import verify
 
-LAYOUTS = (1, 2, 3)
+LAYOUTS = (1, 2, 3, 4)
+BUNDLES = (3, 4)
 FROZEN = Path(__file__).parent / "layouts"
 NOW = "2027-01-01T00:00:00.000000Z"
 LATER = "2027-01-01T01:00:00.000000Z"
@@ -47,9 +48,15 @@ def ids(store: Store, query: str) -> list[str]:
 def test_an_older_layout_is_read_as_it_is(old: Path, looking: Store) -> None:
     before = old.read_bytes()
     assert [(task.id, task.not_before) for task in looking.tasks()] == [("t-2", None), ("t-3", None), ("t-1", None)]
+    assert {(task.depends_on, task.blocked) for task in looking.tasks()} == {((), 0)}
     for order in Order:
         assert {card.id for card in looking.window(State.PENDING, order).cards} == {"t-2", "t-3"}
     assert (ids(looking, "due:now"), ids(looking, "due:later")) == (["t-2", "t-3"], [])
+    assert (ids(looking, "blocked:no"), ids(looking, "blocked:yes"), ids(looking, "depends:t-1")) == (
+        ["t-2", "t-3"],
+        [],
+        [],
+    )
     assert looking.next_due("") is None
     assert verify(looking).is_sound
     assert old.read_bytes() == before
@@ -58,8 +65,9 @@ def test_an_older_layout_is_read_as_it_is(old: Path, looking: Store) -> None:
 def test_an_older_layout_is_read_on_while_another_program_brings_it_up_to_date(old: Path, looking: Store) -> None:
     assert ids(looking, "due:later") == []
     with closing(open_store(str(old), now=lambda: NOW)) as store:
-        done(store, "t-2", Action.EDIT, not_before=LATER)
+        done(store, "t-2", Action.EDIT, not_before=LATER, depends_on=["t-1"])
         assert (ids(looking, "due:now"), ids(looking, "due:later")) == (["t-3"], ["t-2"])
+        assert (ids(looking, "blocked:no"), ids(looking, "blocked:yes")) == (["t-3"], ["t-2"])
         assert looking.next_due(NOW) == LATER
         assert looking.get("t-2") == store.get("t-2")
         assert looking.tasks() == store.tasks()
@@ -147,7 +155,7 @@ def test_rows_from_before_and_after_the_change_of_layout_are_recovered(tmp_path:
     path = thawed("layout-3", tmp_path / "old.db")
     with closing(open_store(str(path), now=lambda: NOW)) as store:
         done(store, "t-2", Action.EDIT, not_before=LATER)
-        put(store, "t-4", not_before=LATER)
+        put(store, "t-4", not_before=LATER, depends_on=["t-1"])
         tasks, events = store.tasks(), store.events()
     with path.open("r+b") as file:
         file.write(b"\xff" * 100)
@@ -157,8 +165,9 @@ def test_rows_from_before_and_after_the_change_of_layout_are_recovered(tmp_path:
         assert {task.id for task in store.tasks() if task.not_before == LATER} == {"t-2", "t-4"}
 
 
-def test_a_bundle_of_an_earlier_version_is_read_and_verified(tmp_path: Path) -> None:
-    path = thawed("bundle-3", tmp_path / "old.bundle")
+@pytest.mark.parametrize("layout", BUNDLES)
+def test_a_bundle_of_an_earlier_version_is_read_and_verified(tmp_path: Path, layout: int) -> None:
+    path = thawed(f"bundle-{layout}", tmp_path / "old.bundle")
     before = path.read_bytes()
     with closing(open_store(str(path), now=lambda: NOW)) as store:
         assert store.kind == "bundle"
@@ -171,9 +180,10 @@ def test_a_bundle_of_an_earlier_version_is_read_and_verified(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     "change",
-    ["UPDATE tasks SET title = 'x' WHERE id = 't-1'", "ALTER TABLE tasks ADD COLUMN not_before TEXT"],
+    ["UPDATE tasks SET title = 'x' WHERE id = 't-1'", "ALTER TABLE tasks ADD COLUMN blocked INTEGER"],
 )
-def test_a_change_of_a_bundle_of_an_earlier_version_is_found(tmp_path: Path, change: str) -> None:
-    path = thawed("bundle-3", tmp_path / "old.bundle", change)
+@pytest.mark.parametrize("layout", BUNDLES)
+def test_a_change_of_a_bundle_of_an_earlier_version_is_found(tmp_path: Path, layout: int, change: str) -> None:
+    path = thawed(f"bundle-{layout}", tmp_path / "old.bundle", change)
     with closing(open_store(str(path))) as store:
         assert store.defects()

@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 from taskdeck_store import clock
 from taskdeck_store.query.match import matches
 from taskdeck_store.query.parse import parse
-from taskdeck_store.query.terms import EVERYTHING, DueTerm, Field, NumberTerm, Pattern, Query, Term, TextTerm
+from taskdeck_store.query.terms import (
+    EVERYTHING,
+    BlockedTerm,
+    DueTerm,
+    Field,
+    NumberTerm,
+    Pattern,
+    Query,
+    Term,
+    TextTerm,
+)
 from taskdeck_store.values import State, Task
 
 NOW = "2026-01-31T12:00:00.000000Z"
@@ -125,7 +135,7 @@ TEXTS = st.text(st.sampled_from("aAbB ßẞéÉ\u212akK*"), max_size=4)
 PATTERNS = st.one_of(
     st.builds(Pattern, st.sampled_from(["exact", "prefix", "contains"]), TEXTS), st.just(Pattern("none"))
 )
-TEXT_FIELDS = [Field.STATE, Field.TAG, Field.OWNER, Field.ID, Field.TITLE, Field.ERROR, Field.TEXT]
+TEXT_FIELDS = [Field.STATE, Field.TAG, Field.OWNER, Field.ID, Field.TITLE, Field.ERROR, Field.TEXT, Field.DEPENDS]
 TERMS: st.SearchStrategy[Term] = st.one_of(
     st.builds(
         TextTerm,
@@ -141,6 +151,7 @@ TERMS: st.SearchStrategy[Term] = st.one_of(
         negated=st.booleans(),
     ),
     st.builds(DueTerm, later=st.booleans(), negated=st.booleans()),
+    st.builds(BlockedTerm, blocked=st.booleans(), negated=st.booleans()),
 )
 MOMENTS = st.none() | st.integers(-3, 3).map(lambda seconds: clock.plus(NOW, seconds))
 TASKS = st.builds(
@@ -155,6 +166,8 @@ TASKS = st.builds(
     owner=st.none() | TEXTS,
     error=st.none() | TEXTS,
     not_before=MOMENTS,
+    depends_on=st.lists(TEXTS, max_size=2).map(tuple),
+    blocked=st.integers(0, 2),
     state_since=MOMENTS,
 )
 
@@ -167,9 +180,12 @@ def model_of_term(term: Term, task: Task) -> bool:
     if isinstance(term, DueTerm):
         left = clock.to_seconds(task.not_before) - clock.to_seconds(NOW) if task.not_before else 0
         return (task.state is State.PENDING and (left > 0) is term.later) != term.negated
+    if isinstance(term, BlockedTerm):
+        return (task.state is State.PENDING and (task.blocked > 0) is term.blocked) != term.negated
     fields: dict[str, list[object]] = {
         "state": [task.state.value],
         "tag": list(task.tags),
+        "depends": list(task.depends_on),
         "owner": [task.owner],
         "id": [task.id],
         "title": [task.title],

@@ -11,7 +11,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from taskdeck_store.query.parse import QueryError, parse, quoted
-from taskdeck_store.query.terms import EVERYTHING, DueTerm, Field, NumberTerm, Pattern, Query, Term, TextTerm
+from taskdeck_store.query.terms import (
+    EVERYTHING,
+    BlockedTerm,
+    DueTerm,
+    Field,
+    NumberTerm,
+    Pattern,
+    Query,
+    Term,
+    TextTerm,
+)
 from taskdeck_store.values import State
 
 
@@ -221,6 +231,9 @@ def written_terms(draw: st.DrawFn) -> tuple[str, Term]:
     if field is Field.DUE:
         later = draw(st.booleans())
         return f"{sign}due:{'later' if later else 'now'}", DueTerm(later=later, negated=negated)
+    if field is Field.BLOCKED:
+        blocked = draw(st.booleans())
+        return f"{sign}blocked:{'yes' if blocked else 'no'}", BlockedTerm(blocked=blocked, negated=negated)
     if field is Field.STATE:
         states = draw(st.lists(st.sampled_from(list(State)), min_size=1, max_size=3))
         return f"{sign}state:{','.join(states)}", exact(field, *states, negated=negated)

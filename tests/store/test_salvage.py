@@ -82,6 +82,7 @@ def check_recovered(
         for event in events:
             assert event.seq in missing or log[event.seq].task_id == event.task_id
         told = {*report.outdated, *report.lost}
+        told |= {event.task_id for event in events if event.seq > max([0, *log, *(last for _, last in report.gaps)])}
         for task_id, task in tasks.items():
             if task_id not in told and (not missing or task_id in found):
                 assert not {*differences(task, found[task_id])} - {"version"}, task_id

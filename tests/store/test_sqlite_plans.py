@@ -101,12 +101,15 @@ READS: dict[str, Callable[[Store], object]] = {
 def test_a_read_of_the_board_uses_an_index(told: Told, read: Callable[[Store], object]) -> None:
     steps = told.plans(read)
     assert any("USING" in step or "SEARCH" in step for step in steps)
+    # What is ready is an index of its own, which is read from its beginning.
+    read_in_order = "SCAN tasks USING COVERING INDEX tasks_ready"
+    steps = [step for step in steps if step != read_in_order]
     assert [step for step in steps if "TEMP B-TREE" in step or "SCAN tasks" in step or "SCAN events" in step] == []
 
 
 def test_what_is_due_is_told_by_an_index_and_no_task(told: Told) -> None:
     (step,) = told.plans(lambda store: store.claim(replace(CLAIMING, query=parse("priority>99", me=""))))
-    assert step == "SEARCH tasks USING COVERING INDEX tasks_by_priority (state=? AND priority>?)"
+    assert step == "SEARCH tasks USING COVERING INDEX tasks_ready (priority>?)"
     (step,) = told.plans(lambda store: store.next_due("2026-01-01"))
     assert step == "SEARCH tasks USING COVERING INDEX tasks_by_due (not_before>?)"
 

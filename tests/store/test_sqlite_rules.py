@@ -571,3 +571,57 @@ def test_an_event_gets_its_number_from_the_database_alone(plain: Plain, seq: int
         )
     put(plain.store, "zz")
     assert [event.seq for event in plain.store.events()] == [1]
+
+
+def test_dependencies_are_kept_by_the_database(plain: Plain) -> None:
+    plain.sql("INSERT INTO tasks (id, title) VALUES ('a', 'A'), ('b', 'B')")
+    plain.sql("""INSERT INTO tasks (id, title, depends_on) VALUES ('c', 'C', '["a", "b", "a"]')""")
+    assert (plain.task("c").depends_on, plain.task("c").blocked) == (("a", "b", "a"), 2)
+    plain.sql("""UPDATE tasks SET depends_on = '["b"]' WHERE id = 'c'""")
+    assert (plain.task("c").blocked, plain.last().changes) == (1, {"depends_on": (["a", "b", "a"], ["b"])})
+    assert plain.refused("UPDATE tasks SET state = 'in_progress' WHERE id = 'c'") == (
+        "it depends on tasks that are not completed"
+    )
+    for state in ("in_progress", "review", "completed"):
+        plain.sql(f"UPDATE tasks SET state = '{state}' WHERE id = 'b'")
+    assert plain.task("c").blocked == 0
+    plain.sql("DELETE FROM tasks WHERE id = 'b'")
+    assert plain.task("c").blocked == 0
+    plain.sql("INSERT INTO tasks (id, title) VALUES ('b', 'again')")
+    assert plain.task("c").blocked == 1
+    assert plain.store.events("c")[-1].changes == {"depends_on": (["a", "b", "a"], ["b"])}
+    assert verify(plain.store).is_sound
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ('["a", "c"]', "it would wait for itself: what it depends on depends on it"),
+        ('["d"]', "it would wait for itself: what it depends on depends on it"),
+        ('["gone"]', "a task depends on tasks that are there; add those first"),
+        ("[7]", "depends_on is an array of task ids"),
+        ('["a b"]', "depends_on is an array of task ids"),
+    ],
+)
+def test_what_cannot_be_depended_on_is_refused_by_the_database(plain: Plain, given: str, said: str) -> None:
+    plain.sql("INSERT INTO tasks (id, title) VALUES ('a', 'A'), ('c', 'C')")
+    plain.sql("""INSERT INTO tasks (id, title, depends_on) VALUES ('d', 'D', '["c"]')""")
+    assert plain.refused("UPDATE tasks SET depends_on = ? WHERE id = 'c'", values=(given,)) == said
+
+
+@pytest.mark.parametrize("given", ['["e"]', '["gone"]', "[7]", '["a b"]'])
+def test_a_task_is_not_added_with_what_it_cannot_depend_on(plain: Plain, given: str) -> None:
+    said = plain.refused("INSERT INTO tasks (id, title, depends_on) VALUES ('e', 'E', ?)", values=(given,))
+    assert "depend" in said
+
+
+def test_what_the_database_counts_cannot_be_given(plain: Plain) -> None:
+    plain.sql("INSERT INTO tasks (id, title) VALUES ('a', 'A')")
+    plain.sql("""INSERT INTO tasks (id, title, depends_on, blocked) VALUES ('b', 'B', '["a"]', 0)""")
+    plain.sql("INSERT INTO tasks (id, title, blocked) VALUES ('c', 'C', 7)")
+    assert (plain.task("b").blocked, plain.task("c").blocked) == (1, 0)
+    said = plain.refused("UPDATE tasks SET blocked = 0 WHERE id = 'b'")
+    assert said == "blocked is counted by the database; change depends_on instead"
+    count = len(plain.store.events())
+    plain.sql("UPDATE tasks SET blocked = 1 WHERE id = 'b'")
+    assert len(plain.store.events()) == count

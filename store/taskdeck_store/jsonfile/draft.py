@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from taskdeck_store import clock, jsontext, machine
+from taskdeck_store import clock, dependencies, jsontext, machine
 from taskdeck_store.audit import BEGINNING, sealed
 from taskdeck_store.contract import Outcome
 from taskdeck_store.jsonfile.adding import End, end_of
@@ -21,7 +21,7 @@ from taskdeck_store.jsonfile.picture import Picture
 from taskdeck_store.jsonfile.style import edited, written
 from taskdeck_store.machine import Code, Command, Refusal, Transition
 from taskdeck_store.printable import one_line
-from taskdeck_store.values import FOUND_NOTE, Action, Claim, Event, Task, Time
+from taskdeck_store.values import FOUND_NOTE, LISTS, Action, Claim, Event, State, Task, Time
 
 
 class Draft:
@@ -71,6 +71,9 @@ class Draft:
         claim = command.claim
         if task is not None and claim is not None and not machine.is_held(task, claim, self._brought_by):
             return self._refused(command, machine.lost_claim(task, claim, self._last(task)))
+        refusal = dependencies.refused(command, task, self._depends_on)
+        if refusal is not None:
+            return self._refused(command, refusal)
         move = machine.transition(task, _as_read_back(command), self._at)
         if isinstance(move, Refusal):
             return self._refused(command, move)
@@ -118,8 +121,21 @@ class Draft:
         self._known[line.task_id] = fold(known, line, found=is_found(line, self.lines[0]))
         return self._known[line.task_id]
 
+    def is_blocked(self, task: Task) -> bool:
+        """Tell whether a task depends on others that are not completed by these events."""
+        return dependencies.standing(task, self._stands).blocked > 0
+
     def _task(self, task_id: str) -> Task | None:
-        return self._tasks.get(task_id) or self._picture.find(task_id)
+        task = self._tasks.get(task_id) or self._picture.find(task_id)
+        return None if task is None else dependencies.standing(task, self._stands)
+
+    def _stands(self, task_id: str) -> State | None:
+        task = self._tasks.get(task_id)
+        return self._picture.stands(task_id) if task is None else task.state
+
+    def _depends_on(self, task_id: str) -> tuple[str, ...] | None:
+        task = self._tasks.get(task_id) or self._picture.find(task_id)
+        return None if task is None else task.depends_on
 
     def _event_of(self, operation: str) -> Event | None:
         seq = self._log.seq_of(operation)
@@ -182,10 +198,10 @@ class Draft:
             )
         )
         known = self._take(line)
-        task = task_of(command.task_id, self._mapping.said(record.data()), known.said, str(line.seq))
-        self._tasks[task.id] = task
+        said = self._mapping.said(record.data())
+        self._tasks[command.task_id] = task_of(command.task_id, said, known.said, str(line.seq))
         self._events[command.operation] = event_of(line)
-        return Outcome(command=command, task=task, event=self._events[command.operation])
+        return Outcome(command=command, task=self._task(command.task_id), event=self._events[command.operation])
 
     def _changed_record(self, before: Task, after: Task) -> Record:
         record = self._changed.get(after.id) or self._added.get(after.id) or self._picture.records[after.id]
@@ -239,7 +255,7 @@ def _not_held(command: Command) -> str | None:
     """Return what of a command cannot be kept as JSON, or None."""
     for name, value in command.fields.items():
         try:
-            jsontext.encode(list(value) if name == "tags" and isinstance(value, tuple) else value)
+            jsontext.encode(list(value) if name in LISTS and isinstance(value, tuple) else value)
         except ValueError as error:
             return f"cannot {command.action} {command.task_id}: {name}: {one_line(str(error))}"
     return None

@@ -22,7 +22,7 @@ Head: TypeAlias = tuple[str, State, int | None, Time | None]
 
 _STATES: Mapping[str, State] = {state.value: state for state in State}
 _KNOWN = frozenset(FIELDS)
-_PLAIN = _KNOWN.difference(TIMES, ("id",))
+_PLAIN = _KNOWN.difference(TIMES, ("id", "depends_on"))
 _TASK = json.Decoder(Task)
 _SAFE_IDS = re.compile(r"[A-Za-z0-9._~-]+")
 _Whole: TypeAlias = Annotated[int, Meta(ge=-machine.WHOLE_LIMIT, le=machine.WHOLE_LIMIT)]
@@ -133,7 +133,8 @@ def task_of(task_id: str, said: Mapping[str, Json], beside: Mapping[str, Json], 
     """Return the task that checked data says, under the names of a task's fields.
 
     `beside` has fields from elsewhere: they count where the data has no such key, and of `LATEST` the later moment
-    counts. A moment that is none is kept in `extra`, as keys are that are not known. A task without a title is shown
+    counts. A moment that is none is kept in `extra`, as keys are that are not known, and what is no list of ids to
+    depend on. A task without a title is shown
     by its description, or by its id.
     """
     values: Data = {"id": task_id}
@@ -144,6 +145,11 @@ def task_of(task_id: str, said: Mapping[str, Json], beside: Mapping[str, Json], 
                 values[name] = value
         elif name not in _KNOWN:
             extra[name] = value
+        elif name == "depends_on":
+            ids = machine.ids_of(value)
+            values[name] = ids or ()
+            if ids is None and value is not None:
+                extra[name] = value
         elif name in TIMES:
             values[name] = when = moment(value)
             if when is None and value is not None:
@@ -163,7 +169,7 @@ def task_read(text: bytes, keys: tuple[str, ...], beside: Mapping[str, Json]) ->
     """Return what `task_of` does of a checked task object, in a third of the time; None where that takes more.
 
     It does for an object that has no other keys than a task, holds null in none that a task cannot, has a title, and
-    spells moments as Taskdeck does.
+    spells moments and ids as Taskdeck does.
     """
     if not _KNOWN.issuperset(keys):
         return None
@@ -172,6 +178,8 @@ def task_read(text: bytes, keys: tuple[str, ...], beside: Mapping[str, Json]) ->
     except (DecodeError, UnicodeDecodeError):
         return None
     if not task.title or task.title.isspace():
+        return None
+    if task.depends_on and machine.ids_of(task.depends_on) != task.depends_on:
         return None
     for when in (task.not_before, task.lease_until, task.created_at, task.updated_at, task.state_since):
         if when is not None and moment(when) != when:
@@ -184,7 +192,9 @@ def _added(keys: Iterable[str], latest: Sequence[Time | None], beside: Mapping[s
     added: Data = {}
     for name in beside.keys() - keys:
         value = beside[name]
-        if name in _KNOWN and value is not None:
+        if name == "depends_on":
+            added[name] = machine.ids_of(value) or ()
+        elif name in _KNOWN and value is not None:
             added[name] = moment(value) if name in TIMES else tuple(value) if name == "tags" else value
     for name, said in zip(LATEST, latest, strict=True):
         when = moment(beside.get(name))

@@ -7,7 +7,7 @@ from msgspec import UNSET, Struct
 from taskdeck_store.jsonfile.audit import Line
 from taskdeck_store.jsonfile.fields import Data
 from taskdeck_store.jsonfile.mapping import Mapping
-from taskdeck_store.values import FIELDS
+from taskdeck_store.values import FIELDS, State
 
 STAMPS = ("created_at", "updated_at", "state_since")
 """The moments that every event implies, so that a file need not tell them."""
@@ -17,12 +17,18 @@ class Known(Struct, frozen=True):
     """A task after its last event, number `seq`.
 
     `said` has its values under the names of a task's fields and, for what is not known, under the file's keys.
-    `record` is the digest of its object in the file, None when the task was removed.
+    `record` is the digest of its object in the file, None when the task was removed; then `left` is where it was.
     """
 
     seq: int
     record: str | None
     said: Data
+    left: State | None = None
+
+    @property
+    def state(self) -> State | None:
+        """Where the task stands, or last stood."""
+        return self.left if self.record is None else State(self.said["state"])
 
 
 def fold(known: Known | None, line: Line, *, found: bool) -> Known:
@@ -31,7 +37,7 @@ def fold(known: Known | None, line: Line, *, found: bool) -> Known:
     `found` says that the event tells of a task that was there before the log, so that its stamps are not known.
     """
     if line.to_state is None:
-        return Known(line.seq, None, {})
+        return Known(line.seq, None, {}, line.from_state)
     said: Data = {} if known is None else dict(known.said)
     if not found:
         if line.from_state is None:

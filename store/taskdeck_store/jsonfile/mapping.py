@@ -94,6 +94,8 @@ def _empty(like: Json) -> Json:
 def _value(name: str, value: Json, like: Data) -> Json:
     if name == "id" and type(like.get("id")) is int and _WHOLE_ID.fullmatch(value):
         return int(value)
+    if name == "depends_on" and type(like.get("id")) is int:
+        return [int(other) if _WHOLE_ID.fullmatch(other) else other for other in value]
     if name in TIMES and value is not None:
         return spelled(value, _a_moment(name, like))
     return machine.plain(value)

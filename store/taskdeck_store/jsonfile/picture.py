@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
+from taskdeck_store.dependencies import standing
 from taskdeck_store.jsonfile.audit import Batch, Commit
 from taskdeck_store.jsonfile.columns import Columns, Placed, placed
 from taskdeck_store.jsonfile.document import NOTHING, Document, Record
@@ -15,7 +16,7 @@ from taskdeck_store.jsonfile.fields import Data, moment, task_of, task_read
 from taskdeck_store.jsonfile.known import Known, beside, fold, is_found
 from taskdeck_store.jsonfile.leases import Lease
 from taskdeck_store.jsonfile.mapping import mapping_of
-from taskdeck_store.values import Task
+from taskdeck_store.values import State, Task
 
 Moved: TypeAlias = tuple[str, Task | None, Task | None]
 """What became of a task: its id, and the task before and after; None where there is none."""
@@ -62,11 +63,22 @@ class Picture:
         if not task.version:
             task = self._tasks[task_id] = replace(task, version=self._version(task_id))
         lease = self.leases.get(task_id)
-        return replace(task, lease_until=lease.until) if lease is not None and lease.is_of(task) else task
+        if lease is not None and lease.is_of(task):
+            task = replace(task, lease_until=lease.until)
+        return standing(task, self.stands)
+
+    def stands(self, task_id: str) -> State | None:
+        """Return where a task stands, or where it last stood; None where it never was there, as far as is known."""
+        record = self.records.get(task_id)
+        if record is not None:
+            return record.state
+        known = self.known.get(task_id)
+        return known.state if known is not None else None
 
     def every(self) -> Iterator[Task]:
         """Yield all tasks; a version, which takes longest to work out, may be missing."""
-        return (self._tasks.get(record.id) or self._made(record) for record in self.records.values())
+        tasks = (self._tasks.get(record.id) or self._made(record) for record in self.records.values())
+        return (standing(task, self.stands) for task in tasks)
 
     def take(self, document: Document, commits: Sequence[Commit]) -> list[Moved]:
         """Take in a look at the file and newly settled commits; return the tasks that are other than before.

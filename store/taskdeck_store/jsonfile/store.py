@@ -6,7 +6,7 @@ import gc
 import os
 import time
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
@@ -118,7 +118,7 @@ class JsonStore:
         if not after and not self.read_only:
             # Who waits for work looks often, and takes the lock from those who have some.
             with self.reading():
-                if not self._starts(claiming, ()):
+                if not self._starts(claiming, (), lambda task: task.blocked > 0):
                     return ()
         return self._apply(after, claiming, whole=False)
 
@@ -326,7 +326,7 @@ class JsonStore:
         picture = self._ledger.picture
         if not query:
             return picture.columns
-        key = (picture.columns, self._looks, query, self._moment if query.is_timed else None)
+        key = (picture.columns, self._looks, query, self._moment if query.is_unsteady else None)
         if self._filtered is None or self._filtered[0] != key:
             found = [placed(task) for task in picture.every() if matches(query, task, self._moment)]
             self._filtered = key, Columns(lambda: found, picture.shown)
@@ -340,7 +340,7 @@ class JsonStore:
         with self._ledger.explained("read"):
             outcomes = tuple(draft.carry_out(command) for command in commands)
             if claiming is not None:
-                outcomes += tuple(map(draft.carry_out, self._starts(claiming, commands)))
+                outcomes += tuple(map(draft.carry_out, self._starts(claiming, commands, draft.is_blocked)))
         if whole and any(outcome.refusal for outcome in outcomes):
             outcomes = tuple(self._undone(outcome) for outcome in outcomes)
             draft = self._draft()
@@ -348,13 +348,15 @@ class JsonStore:
             draft.lines.clear()
         return outcomes, draft
 
-    def _starts(self, claiming: Claiming, commands: Sequence[Command]) -> list[Command]:
+    def _starts(
+        self, claiming: Claiming, commands: Sequence[Command], is_blocked: Callable[[Task], bool]
+    ) -> list[Command]:
         """Return the commands that start what is claimed, but for tasks that other commands are for."""
         self._moment = at = self._now()
         taken = {command.task_id for command in commands}
         pending = self._columns(claiming.query).column(State.PENDING)
-        found = (task.id for task in pending if task.id not in taken and machine.is_due(task, at))
-        return [start(claiming, task_id, at) for task_id in islice(found, claiming.limit)]
+        free = (task for task in pending if task.id not in taken and machine.is_due(task, at) and not is_blocked(task))
+        return [start(claiming, task.id, at) for task in islice(free, claiming.limit)]
 
     def _draft(self) -> Draft:
         draft = Draft(self._ledger.picture, self._ledger.log, self._now())

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
-from taskdeck_store.query.parse import DUE, ME, NONE, NUMBERS, OPTIONAL, quoted
+from taskdeck_store.query.parse import BLOCKED, DUE, ME, NONE, NUMBERS, OPTIONAL, quoted
 from taskdeck_store.query.terms import Field
 from taskdeck_store.values import State
 
@@ -40,6 +40,8 @@ _HINTS: Mapping[Field, str] = {
     Field.PRIORITY: "lower runs first",
     Field.AGE: "time in its state",
     Field.DUE: "may start now, or later",
+    Field.BLOCKED: "waits for other tasks, or not",
+    Field.DEPENDS: "depends on this task",
 }
 _OPERATORS = {">": "more than", ">=": "at least", "<": "less than", "<=": "at most", "=": "exactly"}
 _AGES = {"5m": "five minutes", "1h": "an hour", "1d": "a day", "1w": "a week"}
@@ -126,6 +128,8 @@ def _known(field: Field, vocabulary: Vocabulary) -> Iterable[tuple[str, str]]:
         yield from ((quoted(tag), "a tag") for tag in vocabulary.tags)
     if field is Field.DUE:
         yield from zip(DUE, ("may be started by now", "waits for its time"), strict=True)
+    if field is Field.BLOCKED:
+        yield from zip(BLOCKED, ("waits for other tasks", "waits for none"), strict=True)
     if field in OPTIONAL:
         yield NONE, f"has no {field}"
 

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Mapping
 
 from taskdeck_store import clock, machine
-from taskdeck_store.query.terms import DueTerm, Field, NumberTerm, Pattern, Query, Term, TextTerm
+from taskdeck_store.query.terms import BlockedTerm, DueTerm, Field, NumberTerm, Pattern, Query, Term, TextTerm
 from taskdeck_store.values import State, Task, Time
 
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
@@ -28,6 +28,8 @@ def _holds(term: Term, task: Task, now: Time) -> bool:
         return _text_holds(term, task)
     if isinstance(term, NumberTerm):
         return _number_holds(term, task, now)
+    if isinstance(term, BlockedTerm):
+        return (task.state is State.PENDING and bool(task.blocked) is term.blocked) is not term.negated
     return _due_holds(term, task, now)
 
 
@@ -46,6 +48,8 @@ def _texts(field: Field, task: Task) -> tuple[str, ...]:
             return () if task.owner is None else (task.owner,)
         case Field.ID:
             return (task.id,)
+        case Field.DEPENDS:
+            return task.depends_on
         case Field.TITLE:
             return (task.title,)
         case Field.ERROR:

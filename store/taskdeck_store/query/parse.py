@@ -2,9 +2,12 @@ r"""From the text of a filter to a query.
 
 Terms stand apart by white space and must all hold: ``state:review tag:x attempts>1 age>1h "some text" -tag:y``.
 
-- ``field:value`` (or ``=``); ``a,b`` is either; ``a*`` begins with a; ``none`` is no owner, tag or error; ``owner:me``.
+- ``field:value`` (or ``=``); ``a,b`` is either; ``a*`` begins with a; ``owner:me``; ``none`` is no owner, tag, error,
+  or task it depends on.
 - ``attempts`` and ``priority`` compare with a whole number, ``age`` with a time such as ``90s``, ``15m``, ``1h30m``,
   ``2d``, ``1w``, by ``=`` (not age) ``<`` ``<=`` ``>`` ``>=``.
+- ``blocked:yes`` is a pending task that depends on others which are not completed, ``blocked:no`` one that does not;
+  ``depends:ID`` depends on that task, completed or not.
 - ``due:now`` is a pending task that may be claimed, ``due:later`` one whose time is still to come.
 - Any other word is free text: id, title, description or error contains it. ``-`` before a term turns it round.
 - ``"…"`` takes a value as it stands, spaces, commas and stars included; ``\`` takes the next character as it stands.
@@ -13,21 +16,24 @@ Terms stand apart by white space and must all hold: ``state:review tag:x attempt
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NoReturn
 
 from taskdeck_store.machine import WHOLE_LIMIT
-from taskdeck_store.query.terms import DueTerm, Field, NumberTerm, Pattern, Query, Term, TextTerm
+from taskdeck_store.query.terms import BlockedTerm, DueTerm, Field, NumberTerm, Pattern, Query, Term, TextTerm
 from taskdeck_store.values import State
 
 NUMBERS: Final = (Field.ATTEMPTS, Field.PRIORITY, Field.AGE)
 """The fields that are compared; all others hold text."""
 
-OPTIONAL: Final = (Field.TAG, Field.OWNER, Field.ERROR)
+OPTIONAL: Final = (Field.TAG, Field.OWNER, Field.ERROR, Field.DEPENDS)
 """The fields a task may be without, so that ``none`` has a meaning."""
 
 DUE: Final = ("now", "later")
 """What a pending task can be due."""
+
+BLOCKED: Final = ("yes", "no")
+"""Whether a pending task is blocked."""
 
 ME = "me"
 NONE = "none"
@@ -114,7 +120,11 @@ def _term(text: str, at: int, negated: bool, me: str) -> tuple[Term, int]:
     if head[2] not in ":=":
         raise QueryError(f"{field} is text and cannot be compared with {head[2]}; write {field}:VALUE", head.start(2))
     if field is Field.DUE:
-        return _due_term(text, head.end(), negated)
+        later, end = _choice(text, head.end(), DUE, "a task is due:now or due:later")
+        return DueTerm(later=later == "later", negated=negated), end
+    if field is Field.BLOCKED:
+        blocked, end = _choice(text, head.end(), BLOCKED, "write blocked:yes or blocked:no")
+        return BlockedTerm(blocked=blocked == "yes", negated=negated), end
     return _text_term(text, field, head.end(), negated, me)
 
 
@@ -195,12 +205,13 @@ def _number_term(text: str, field: Field, head: re.Match[str], negated: bool) ->
     return NumberTerm(field=field, op=op, value=value, negated=negated), at + len(written)
 
 
-def _due_term(text: str, at: int, negated: bool) -> tuple[Term, int]:
+def _choice(text: str, at: int, choices: Sequence[str], message: str) -> tuple[str, int]:
+    """Return which of some words stands at a place, and where it ends."""
     found = _WORD.match(text, at)
     written = found[0] if found else ""
-    if written.lower() not in DUE:
-        raise QueryError("a task is due:now or due:later", at)
-    return DueTerm(later=written.lower() == "later", negated=negated), at + len(written)
+    if written.lower() not in choices:
+        raise QueryError(message, at)
+    return written.lower(), at + len(written)
 
 
 def _whole(written: str, at: int, field: Field) -> float:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 
 class Field(StrEnum):
-    """What a term speaks of. TEXT is free text: id, title, description or error."""
+    """What a term speaks of. TEXT is free text: id, title, description or error; DEPENDS the ids a task depends on."""
 
     STATE = "state"
     TAG = "tag"
@@ -22,6 +22,8 @@ class Field(StrEnum):
     PRIORITY = "priority"
     AGE = "age"
     DUE = "due"
+    BLOCKED = "blocked"
+    DEPENDS = "depends"
 
 
 class Pattern(Struct, frozen=True):
@@ -59,7 +61,14 @@ class DueTerm(Struct, frozen=True, kw_only=True):
     negated: bool = False
 
 
-Term: TypeAlias = TextTerm | NumberTerm | DueTerm
+class BlockedTerm(Struct, frozen=True, kw_only=True):
+    """A pending task that depends on tasks which are not completed or, where not `blocked`, on none such."""
+
+    blocked: bool
+    negated: bool = False
+
+
+Term: TypeAlias = TextTerm | NumberTerm | DueTerm | BlockedTerm
 
 
 class Query(Struct, frozen=True):
@@ -72,10 +81,10 @@ class Query(Struct, frozen=True):
         return bool(self.terms)
 
     @property
-    def is_timed(self) -> bool:
-        """Whether other tasks may match it at another moment, though no task has changed."""
+    def is_unsteady(self) -> bool:
+        """Whether a task may come to match it, or cease to, that has not changed itself: by time or by other tasks."""
         return any(
-            isinstance(term, DueTerm) or (isinstance(term, NumberTerm) and term.field is Field.AGE)
+            isinstance(term, DueTerm | BlockedTerm) or (isinstance(term, NumberTerm) and term.field is Field.AGE)
             for term in self.terms
         )
 

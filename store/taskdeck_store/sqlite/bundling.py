@@ -33,13 +33,17 @@ _STATES = ", ".join(f"'{state}'" for state in State)
 
 def _tables(layout: int) -> str:
     """Return the SQL that makes the tables of a bundle, as they were made when stores had a layout."""
-    column, indexed = (", not_before TEXT", ", not_before") if layout >= schema.SCHEDULED else ("", "")
+    columns, indexed = "", ""
+    if layout >= schema.SCHEDULED:
+        columns, indexed = ", not_before TEXT", ", not_before"
+    if layout >= schema.DEPENDENT:
+        columns += ", depends_on TEXT NOT NULL, blocked INTEGER NOT NULL"
     return f"""
     CREATE TABLE tasks (
       id TEXT NOT NULL PRIMARY KEY, title TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ({_STATES})),
       priority INTEGER NOT NULL, attempts INTEGER NOT NULL, max_attempts INTEGER NOT NULL, owner TEXT,
       lease_until TEXT, created_at TEXT, updated_at TEXT, state_since TEXT NOT NULL, version TEXT,
-      tags TEXT NOT NULL, error TEXT, description TEXT NOT NULL, data TEXT, result TEXT{column}
+      tags TEXT NOT NULL, error TEXT, description TEXT NOT NULL, data TEXT, result TEXT{columns}
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX tasks_by_priority ON tasks (state, priority, state_since, id{indexed});
     CREATE INDEX tasks_by_time ON tasks (state, state_since, id);
@@ -61,7 +65,8 @@ def _tables(layout: int) -> str:
 
 def _content(layout: int) -> dict[str, str]:
     """Return, for each table, the SQL of all that a bundle of a layout holds in it."""
-    tasks = rows.TASK if layout >= schema.SCHEDULED else rows.TASK.replace(" not_before,", "")
+    later = {"not_before": schema.SCHEDULED, "depends_on": schema.DEPENDENT, "blocked": schema.DEPENDENT}
+    tasks = ", ".join(name for name in rows.TASK_COLUMNS if layout >= later.get(name, 0))
     return {
         "manifest": "SELECT key, value FROM manifest WHERE key <> 'sha256' ORDER BY key",
         "links": "SELECT first, last, hash FROM links ORDER BY first",
@@ -123,8 +128,8 @@ def digest(connection: Connection) -> str:
     with the columns in this order. manifest: key, value. links: first, last, hash. events: seq, task_id, at, actor,
     action, from_state, to_state, attempts, note, changes, group, undoes, hash. tasks: id, title, description, state,
     priority, tags, data, result, error, attempts, max_attempts, not_before (where the file's ``user_version`` is 4 or
-    more), owner, lease_until, created_at, updated_at, state_since, version. extra: task_id, fields. Raises
-    apsw.CorruptError for what no bundle holds.
+    more), depends_on (5 or more), owner, lease_until, created_at, updated_at, state_since, version, blocked (5 or
+    more). extra: task_id, fields. Raises apsw.CorruptError for what no bundle holds.
     """
     from hashlib import sha256
     from json import JSONEncoder

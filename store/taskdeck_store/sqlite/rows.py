@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from taskdeck_store import jsontext
 from taskdeck_store.contract import Change, Tally, Trace
 from taskdeck_store.sqlite import deep
-from taskdeck_store.values import CARD_PREVIEW, CARD_TITLE, FIELDS, Card, Event, Json, State, Task
+from taskdeck_store.values import CARD_PREVIEW, CARD_TITLE, FIELDS, LISTS, Card, Event, Json, State, Task
 
 if TYPE_CHECKING:
     from apsw import Connection, SQLiteValue
@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 Row: TypeAlias = tuple[Any, ...]
 """A row of a table. In its `state_since`, '' stands for a time that is not known: NULL has no place in an order."""
 
-TASK_COLUMNS = (*FIELDS, "version")
+WRITTEN = (*FIELDS, "version")
+"""The columns that a writer of Taskdeck fills; `blocked` is counted by the database itself."""
+TASK_COLUMNS = (*WRITTEN, "blocked")
 TASK = ", ".join(TASK_COLUMNS)
 
 _PREVIEW = (
     "CASE WHEN state = 'failed' THEN error WHEN state IN ('review', 'completed') THEN result ELSE description END"
 )
 CARD = (
-    f"id, substr(title, 1, {CARD_TITLE}), state, priority, tags, attempts, max_attempts, not_before, owner, "
+    f"id, substr(title, 1, {CARD_TITLE}), state, priority, tags, attempts, max_attempts, not_before, blocked, owner, "
     f"state_since, version, substr({_PREVIEW}, 1, {CARD_PREVIEW})"
 )
 
@@ -39,10 +41,10 @@ _STATES = {str(state): state for state in State}
 _NOTHING = type(None)
 _SOME_TEXT = (str, _NOTHING)
 _TASK_TYPES = (
-    *(str, str, str, str, int, str, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT, int, int, _SOME_TEXT),
-    *(_SOME_TEXT, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT),
+    *(str, str, str, str, int, str, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT, int, int, _SOME_TEXT, str),
+    *(_SOME_TEXT, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT, int),
 )
-_CARD_TYPES = (str, str, str, int, str, int, int, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT)
+_CARD_TYPES = (str, str, str, int, str, int, int, _SOME_TEXT, int, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT, _SOME_TEXT)
 _EVENT_TYPES = (
     *(int, str, str, str, str, _SOME_TEXT, _SOME_TEXT, int, _SOME_TEXT, str, _SOME_TEXT),
     *((int, _NOTHING), _SOME_TEXT),
@@ -59,7 +61,7 @@ _TRACE_TYPES: tuple[set[type], ...] = (
     {str, _NOTHING},
 )
 _NO_CHANGES = "{}"
-_NO_TAGS = "[]"
+_EMPTY_LIST = "[]"
 
 
 def fetch(connection: Connection, sql: str, parameters: Sequence[SQLiteValue] = ()) -> list[Row]:
@@ -92,7 +94,7 @@ def task(row: Sequence[Any]) -> Task:
     _check(row, _TASK_TYPES, "task")
     (
         task_id, title, description, state, priority, tags, data, result, error, attempts, max_attempts, not_before,
-        owner, lease_until, created_at, updated_at, state_since, version,
+        depends_on, owner, lease_until, created_at, updated_at, state_since, version, blocked,
     ) = row  # fmt: skip
     return Task(
         id=task_id,
@@ -100,13 +102,15 @@ def task(row: Sequence[Any]) -> Task:
         description=description,
         state=state_named(state),
         priority=priority,
-        tags=_tags(tags),
+        tags=texts(tags),
         data=None if data is None else _value(data),
         result=None if result is None else _value(result),
         error=error,
         attempts=attempts,
         max_attempts=max_attempts,
         not_before=not_before,
+        depends_on=texts(depends_on),
+        blocked=blocked,
         owner=owner,
         lease_until=lease_until,
         created_at=created_at,
@@ -119,16 +123,20 @@ def task(row: Sequence[Any]) -> Task:
 def card(row: Row) -> Card:
     """Return the card of a row of the columns CARD. Raises apsw.CorruptError as `task` does."""
     _check(row, _CARD_TYPES, "task")
-    task_id, title, state, priority, tags, attempts, max_attempts, not_before, owner, since, version, preview = row
+    (
+        task_id, title, state, priority, tags, attempts, max_attempts, not_before, blocked, owner, since, version,
+        preview,
+    ) = row  # fmt: skip
     return Card(
         id=task_id,
         title=title,
         state=state_named(state),
         priority=priority,
-        tags=_tags(tags),
+        tags=texts(tags),
         attempts=attempts,
         max_attempts=max_attempts,
         not_before=not_before,
+        blocked=blocked,
         owner=owner,
         state_since=since or None,
         version=version,
@@ -198,8 +206,8 @@ def state_named(name: str) -> State:
 def column(name: str, task: Task) -> str | int | None:
     """Return what a column of `tasks` holds for a task whose JSON was read as such."""
     value = getattr(task, name)
-    if name == "tags":
-        return jsontext.written(list(value)) if value else _NO_TAGS
+    if name in LISTS:
+        return jsontext.written(list(value)) if value else _EMPTY_LIST
     if name in ("data", "result"):
         return None if value is None else jsontext.written(value)
     return None if value is None else value if isinstance(value, int) else str(value)
@@ -237,8 +245,9 @@ def _deep_changes(text: str) -> dict[str, tuple[Json, Json]]:
     return {str(_decoded(key)): (_value(before), _value(after)) for key, (before, after) in found.items()}
 
 
-def _tags(text: str) -> tuple[str, ...]:
-    if text == _NO_TAGS:
+def texts(text: str) -> tuple[str, ...]:
+    """Return the texts of a column that holds a list of them."""
+    if text == _EMPTY_LIST:
         return ()
     return jsontext.texts(_value(text))
 

@@ -20,6 +20,12 @@ _WRONG = (apsw.CorruptError, KeyError, TypeError, ValueError, AttributeError, Re
 _EVENT = ("seq", "task_id", "at", "actor", "action", "from_state", "to_state", "attempts", "note", "changes")
 
 
+_ADDED = 3
+"""How many columns of `tasks` came after the first layout."""
+_UNTOLD = {"depends_on": "[]", "blocked": 0}
+"""What the columns that came later hold in rows from before, but for those that hold nothing."""
+
+
 def files(path: Path) -> tuple[Path, ...]:
     """Return the files that hold a store."""
     return (path, path.with_name(path.name + "-wal"))
@@ -30,9 +36,9 @@ def read(path: Path) -> Remains | None:
     with explained(path, "read"):
         task_columns, event_columns = _columns("tasks"), _columns("events")
         tasks: dict[str, Task] = {}
-        # A row that was written before its last column was added ends before it.
-        for rowid, values in carving.rows(path, (len(task_columns) - 1, len(task_columns))):
-            told = dict.fromkeys(task_columns) | dict(zip(task_columns, values, strict=False))
+        # A row that was written before the last columns were added ends before them.
+        for rowid, values in carving.rows(path, range(len(task_columns) - _ADDED, len(task_columns) + 1)):
+            told = dict.fromkeys(task_columns) | _UNTOLD | dict(zip(task_columns, values, strict=False))
             found = _task(told) if rowid is None else None
             if found is not None and (found.id not in tasks or _age(found) >= _age(tasks[found.id])):
                 tasks[found.id] = found
@@ -78,9 +84,10 @@ def _fill(connection: apsw.Connection, salvage: Salvage) -> None:
     columns = (*_EVENT, *_SEALS)
     insert = f"INSERT OR IGNORE INTO events ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
     connection.executemany(insert, (_event_row(event, salvage) for event in salvage.events))
-    insert = f"INSERT INTO tasks ({rows.TASK}) VALUES ({', '.join('?' * len(rows.TASK_COLUMNS))})"
+    insert = f"INSERT INTO tasks ({', '.join(rows.WRITTEN)}) VALUES ({', '.join('?' * len(rows.WRITTEN))})"
     for task in salvage.tasks:
-        connection.execute(insert, [rows.column(name, task) for name in rows.TASK_COLUMNS])
+        connection.execute(insert, [rows.column(name, task) for name in rows.WRITTEN])
+    connection.execute(schema.COUNTED)
     schema.migrate(connection)
 
 

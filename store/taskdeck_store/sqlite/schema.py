@@ -105,6 +105,18 @@ MIGRATIONS: tuple[str, ...] = (
         CREATE INDEX tasks_by_priority ON tasks (state, priority, state_since, id, not_before);
         CREATE INDEX tasks_by_due ON tasks (not_before) WHERE state = 'pending' AND not_before IS NOT NULL;
         """,
+    """
+        ALTER TABLE tasks ADD COLUMN depends_on TEXT NOT NULL DEFAULT '[]'
+          CONSTRAINT "depends_on is a JSON array" CHECK (json_valid(depends_on) AND json_type(depends_on) = 'array');
+        ALTER TABLE tasks ADD COLUMN blocked INTEGER NOT NULL DEFAULT 0;
+        CREATE TABLE dependencies (
+          depends_on TEXT NOT NULL,
+          task_id TEXT NOT NULL,
+          PRIMARY KEY (depends_on, task_id)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX tasks_ready ON tasks (priority, state_since, id, not_before)
+          WHERE state = 'pending' AND blocked = 0;
+        """,
 )
 """The n-th makes the tables of layout n + 1 from those of layout n; layout 0 is an empty database."""
 
@@ -113,6 +125,16 @@ READABLE = 1
 
 SCHEDULED = 4
 """The layout from which on a task has `not_before`."""
+
+DEPENDENT = 5
+"""The layout from which on a task has `depends_on` and `blocked`."""
+
+COUNTED = f"""
+    DELETE FROM dependencies;
+    INSERT OR IGNORE INTO dependencies SELECT value, tasks.id FROM tasks, json_each(depends_on);
+    UPDATE tasks SET blocked = {triggers.unmet("tasks")} WHERE depends_on <> '[]' OR blocked <> 0;
+    """
+"""Makes anew, with no trigger in the way, what triggers keep of `depends_on`."""
 
 
 def migrate(connection: Connection) -> None:
@@ -132,9 +154,12 @@ def migrate(connection: Connection) -> None:
 
 def show(connection: Connection) -> None:
     """Have a database of an older layout read like one of the newest, also once somebody has brought it up to date."""
-    if layout(connection) < SCHEDULED:
-        # Once the table has the column too, that comes first, and is the one that its name means.
-        connection.execute("CREATE TEMP VIEW tasks AS SELECT *, NULL AS not_before FROM main.tasks")
+    had = layout(connection)
+    added = ", NULL AS not_before" if had < SCHEDULED else ""
+    added += ", '[]' AS depends_on, 0 AS blocked" if had < DEPENDENT else ""
+    if added:
+        # Once the table has the columns too, those come first, and are the ones that their names mean.
+        connection.execute(f"CREATE TEMP VIEW tasks AS SELECT *{added} FROM main.tasks")
 
 
 def layout(connection: Connection) -> int:

@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from itertools import product
 
 from taskdeck_store import machine
-from taskdeck_store.values import EXTERNAL, REMOVED, Action, State
+from taskdeck_store.values import EXTERNAL, LISTS, REMOVED, Action, State
 
 _TEXTS = ("title", "description", "error", "not_before", "owner", "lease_until")
 _WHOLES = ("priority", "attempts", "max_attempts")
-_JSON = ("tags", "data", "result")
+_JSON = ("tags", "data", "result", "depends_on")
 _GIVEN = ("version", "created_at", "state_since")
 
 _MOMENT = "[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]Z"
@@ -50,6 +50,7 @@ def ddl() -> Iterator[str]:
     yield _inserted_outside()
     yield _updated_outside()
     yield _deleted_outside()
+    yield from _dependencies_kept()
     yield from _events_kept()
 
 
@@ -81,11 +82,13 @@ def _update_refused() -> str:
         for before, after in product(State, State)
         if machine.action_between(before, after) is None
     ]
+    is_blocked = f"(OLD.state = {_text(State.PENDING)} AND NEW.state = {_text(State.IN_PROGRESS)} AND NEW.blocked > 0)"
     worn_out = f"(OLD.attempts >= {machine.WHOLE_LIMIT} AND NEW.attempts = OLD.attempts AND {_again()})"
     return f"""
         CREATE TRIGGER tasks_update_refused BEFORE UPDATE OF id, state ON tasks
-        WHEN NEW.id IS NOT OLD.id OR NOT ({" OR ".join(legal)}) OR {worn_out} BEGIN
+        WHEN NEW.id IS NOT OLD.id OR NOT ({" OR ".join(legal)}) OR {worn_out} OR {is_blocked} BEGIN
           SELECT CASE
+            WHEN {is_blocked} THEN {_refuse("it depends on tasks that are not completed")}
             WHEN {worn_out} THEN {_refuse("attempts cannot be counted any further; set it as well")}
             WHEN NEW.id IS NOT OLD.id THEN {_refuse("a task keeps its id; add a new task instead")}
             WHEN {_unknown()} THEN {_refuse(_no_such_state())}
@@ -156,6 +159,71 @@ def _deleted_outside() -> str:
         END"""
 
 
+def unmet(row: str) -> str:
+    """Return the number of tasks that the task in a row depends on and that are not completed, as SQL."""
+    return f"""(SELECT count(DISTINCT value) FROM json_each({row}.depends_on) WHERE coalesce(
+            (SELECT state FROM tasks WHERE id = value),
+            (SELECT from_state FROM events WHERE task_id = value ORDER BY seq DESC LIMIT 1), '')
+          <> {_text(State.COMPLETED)})"""
+
+
+def _dependencies_kept() -> Iterator[str]:
+    given = "depends_on is an array of task ids"
+    missing = "a task depends on tasks that are there; add those first"
+    circle = "it would wait for itself: what it depends on depends on it"
+    no_ids = """EXISTS (SELECT 1 FROM json_each(NEW.depends_on) WHERE type <> 'text' OR value = ''
+            OR value GLOB '*[^A-Za-z0-9._~-]*')"""
+    new = "SELECT value FROM json_each(NEW.depends_on)"
+    unknown = f"EXISTS ({new} WHERE value <> NEW.id AND NOT EXISTS (SELECT 1 FROM tasks WHERE id = value)%s)"
+    in_circle = f"""NEW.id IN (WITH RECURSIVE ahead (id) AS ({new} UNION
+            SELECT value FROM ahead JOIN tasks USING (id), json_each(depends_on)) SELECT id FROM ahead)"""
+    refused = f"""SELECT CASE
+            WHEN {no_ids} THEN {_refuse(given)}
+            WHEN {unknown} THEN {_refuse(missing)}
+            WHEN {in_circle} THEN {_refuse(circle)} END"""
+    had = " AND value NOT IN (SELECT value FROM json_each(OLD.depends_on))"
+    dependent = "id IN (SELECT task_id FROM dependencies WHERE depends_on = NEW.id)"
+    forget = """DELETE FROM dependencies
+            WHERE task_id = OLD.id AND depends_on IN (SELECT value FROM json_each(OLD.depends_on))"""
+    keep = f"INSERT OR IGNORE INTO dependencies SELECT value, NEW.id FROM ({new})"
+    count = f"UPDATE tasks SET blocked = {unmet('tasks')} WHERE"
+    yield f"""
+        CREATE TRIGGER tasks_dependent_refused BEFORE INSERT ON tasks
+        WHEN NEW.depends_on <> '[]' AND json_valid(NEW.depends_on) BEGIN {refused % ""}; END"""
+    yield f"""
+        CREATE TRIGGER tasks_depends_refused BEFORE UPDATE OF depends_on ON tasks
+        WHEN NEW.depends_on IS NOT OLD.depends_on AND json_valid(NEW.depends_on) BEGIN {refused % had}; END"""
+    yield f"""
+        CREATE TRIGGER tasks_blocked_refused BEFORE UPDATE OF blocked ON tasks
+        WHEN NEW.blocked IS NOT {unmet("NEW")} BEGIN
+          SELECT {_refuse("blocked is counted by the database; change depends_on instead")};
+        END"""
+    yield f"""
+        CREATE TRIGGER tasks_dependent_inserted AFTER INSERT ON tasks
+        WHEN NEW.depends_on <> '[]' OR NEW.blocked <> 0
+          OR EXISTS (SELECT 1 FROM dependencies WHERE depends_on = NEW.id) BEGIN
+          {keep};
+          {count} id = NEW.id OR {dependent};
+        END"""
+    yield f"""
+        CREATE TRIGGER tasks_depends_updated AFTER UPDATE OF depends_on ON tasks
+        WHEN NEW.depends_on IS NOT OLD.depends_on BEGIN
+          {forget};
+          {keep};
+          {count} id = NEW.id;
+        END"""
+    yield f"""
+        CREATE TRIGGER tasks_completed_frees AFTER UPDATE OF state ON tasks
+        WHEN NEW.state <> OLD.state AND {_text(State.COMPLETED)} IN (OLD.state, NEW.state)
+          AND EXISTS (SELECT 1 FROM dependencies WHERE depends_on = NEW.id) BEGIN
+          {count} {dependent};
+        END"""
+    yield f"""
+        CREATE TRIGGER tasks_dependent_deleted AFTER DELETE ON tasks WHEN OLD.depends_on <> '[]' BEGIN
+          {forget};
+        END"""
+
+
 def _events_kept() -> Iterator[str]:
     kept = "the audit log only grows: an event is never changed or deleted"
     fields = ("seq", "task_id", "at", "actor", "action", "from_state", "to_state", "attempts", "note", "changes")
@@ -188,7 +256,7 @@ def _event(action: str, row: str, before: str, after: str, attempts: str, change
 def _whole_row(row: str, *, added: bool) -> str:
     rows = []
     for name in (*_TEXTS, *_WHOLES, *_JSON):
-        nothing = _text("[]" if name == "tags" else "")
+        nothing = _text("[]" if name in LISTS else "")
         value = f"CASE WHEN {row}.{name} <> {nothing} THEN {row}.{name} END"
         rows.append(_change(name, "NULL", value) if added else _change(name, value, "NULL"))
     return _changes(rows)

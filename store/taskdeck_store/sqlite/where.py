@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from taskdeck_store import clock
-from taskdeck_store.query.terms import DueTerm, Field, NumberTerm, Pattern, Query, Term
+from taskdeck_store.query.terms import BlockedTerm, DueTerm, Field, NumberTerm, Pattern, Query, Term
 from taskdeck_store.sqlite import rows
 from taskdeck_store.values import State, Time
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from apsw import Connection, SQLiteValue
 
 _COLUMNS = {Field.OWNER: ("owner",), Field.ID: ("id",), Field.TITLE: ("title",), Field.ERROR: ("error",)}
+_LISTS = {Field.TAG: "tags", Field.DEPENDS: "depends_on"}
 _FREE_TEXT = ("id", "title", "description", "error")
 _EARLIEST, _LATEST = "", "~"
 _ESCAPED = str.maketrans({character: "!" + character for character in "!%_"})
@@ -36,15 +37,20 @@ class Where:
                 self.condition += f" AND {self._number(term, now)}"
             elif isinstance(term, DueTerm):
                 self.condition += f" AND {self._due(term, now)}"
+            elif isinstance(term, BlockedTerm):
+                holds = f"blocked {'>' if term.blocked is not term.negated else '='} 0"
+                self.condition += f" AND {_or_elsewhere(holds, term)}"
             elif term.field is not Field.STATE:
                 holds = " OR ".join(self._pattern(term.field, pattern) for pattern in term.choices) or "FALSE"
                 self.condition += f" AND ({holds}) IS {'NOT TRUE' if term.negated else 'TRUE'}"
 
     def _pattern(self, field: Field, pattern: Pattern) -> str:
-        if field is Field.TAG:
+        if field in _LISTS:
+            column = _LISTS[field]
             if pattern.kind == "none":
-                return "tags = '[]' OR json_array_length(tags) = 0"
-            return f"EXISTS (SELECT 1 FROM json_each(tags) WHERE {self._fits('CAST(value AS TEXT)', pattern)})"
+                return f"{column} = '[]' OR json_array_length({column}) = 0"
+            fits = self._fits("CAST(value AS TEXT)", pattern)
+            return f"{column} <> '[]' AND EXISTS (SELECT 1 FROM json_each({column}) WHERE {fits})"
         columns = _COLUMNS.get(field, _FREE_TEXT)
         if pattern.kind == "none":
             return " AND ".join(f"{column} IS NULL" for column in columns)
@@ -82,7 +88,7 @@ class Where:
         self.parameters.append(now)
         # With a bare column SQLite may take the index of the moments, and then has to sort what it finds.
         holds = f"coalesce(not_before, '') {'>' if term.later is not term.negated else '<='} ?"
-        return f"(state <> '{State.PENDING}' OR {holds})" if term.negated else holds
+        return _or_elsewhere(holds, term)
 
 
 def prepare(connection: Connection) -> None:
@@ -94,6 +100,11 @@ def _casefold(*values: SQLiteValue) -> SQLiteValue:
     (value,) = values
     # Bytes, because a text that is no UTF-8 cannot be given to a function; it counts as what is shown of it.
     return value.decode("utf-8", "replace").casefold() if isinstance(value, bytes) else value
+
+
+def _or_elsewhere(holds: str, term: DueTerm | BlockedTerm) -> str:
+    """What a term says of pending tasks; turned round, it holds for all others as well."""
+    return f"(state <> '{State.PENDING}' OR {holds})" if term.negated else holds
 
 
 def _moment(now: Time, age: float) -> Time:
@@ -113,7 +124,7 @@ def _state_holds(query: Query, state: State) -> bool:
 
 
 def _may_hold(term: Term, state: State) -> bool:
-    if isinstance(term, DueTerm):
+    if isinstance(term, DueTerm | BlockedTerm):
         return term.negated or state is State.PENDING
     if isinstance(term, NumberTerm) or term.field is not Field.STATE:
         return True

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import apsw
 from msgspec.structs import replace
 
-from taskdeck_store import jsontext, machine
+from taskdeck_store import dependencies, jsontext, machine
 from taskdeck_store.audit import BEGINNING, sealed
 from taskdeck_store.claiming import candidates, start
 from taskdeck_store.clock import Clock, not_before
@@ -45,11 +45,11 @@ _EVENT_COLUMNS = (
 )
 _INSERT_EVENT = f"""
     INSERT INTO events ({", ".join(_EVENT_COLUMNS)}) VALUES ({", ".join("?" * len(_EVENT_COLUMNS))})"""
-_JSON = ("tags", "data", "result")
+_JSON = ("tags", "data", "result", "depends_on")
 _TOUCHED = ("updated_at", "version")
 _MOVED = ("state", "state_since", *_TOUCHED)
 """The columns that a transition writes besides those whose changes are on record."""
-_INSERT_TASK = f"INSERT INTO tasks ({rows.TASK}) VALUES ({', '.join('?' * len(rows.TASK_COLUMNS))})"
+_INSERT_TASK = f"INSERT INTO tasks ({', '.join(rows.WRITTEN)}) VALUES ({', '.join('?' * len(rows.WRITTEN))})"
 
 
 class Unheld(Exception):
@@ -134,6 +134,9 @@ def _outcome(connection: Connection, command: Command, number: int, at: Time) ->
         claim = command.claim
         if not machine.is_held(task, claim, partial(reads.brought_by, connection)):
             return Outcome(command=command, task=task, refusal=machine.lost_claim(task, claim, _last(connection, task)))
+    wrong = dependencies.refused(held, task, partial(reads.depends_on, connection))
+    if wrong is not None:
+        return Outcome(command=command, task=task, refusal=wrong)
     try:
         move = transition(task, held, at)
         if isinstance(move, Refusal):
@@ -190,10 +193,12 @@ def _moved(
     connection.execute(_INSERT_EVENT, values)
     task = replace(move.task, version=str(event.seq))
     if before is None:
-        connection.execute(_INSERT_TASK, [rows.column(name, task) for name in rows.TASK_COLUMNS])
+        connection.execute(_INSERT_TASK, [rows.column(name, task) for name in rows.WRITTEN])
     else:
         names = (*move.changes, *(_MOVED if task.state is not before.state else _TOUCHED))
         connection.execute(_update(names), [*[rows.column(name, task) for name in names], task.id])
+    if "depends_on" in move.changes:
+        task = replace(task, blocked=reads.blocked(connection, task.id))
     return Outcome(command=command, task=task, event=event)
 
 

@@ -116,9 +116,12 @@ def look(store: Store, wanted: Wanted, at: Time, last: Look | None = None, *, la
 
 
 def _touched(last: Look | None, wanted: Wanted, changes: Sequence[Change]) -> set[State]:
-    if last is None or wanted.query != last.wanted.query or (changes and wanted.query.is_timed):
+    if last is None or wanted.query != last.wanted.query or (changes and wanted.query.is_unsteady):
         return set(STATES)
     touched = {state for change in changes for state in (change.from_state, change.to_state) if state is not None}
+    if State.COMPLETED in touched:
+        # What was blocked may not be any more.
+        touched.add(State.PENDING)
     for column, state in enumerate(STATES):
         before, now = last.wanted, wanted
         if (before.orders[column], before.places[column]) != (now.orders[column], now.places[column]):

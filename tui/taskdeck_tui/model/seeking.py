@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from taskdeck_store.query.match import matches
 from taskdeck_store.query.parse import QueryError, parse
-from taskdeck_store.query.terms import EVERYTHING, Field, NumberTerm, Query, TextTerm
+from taskdeck_store.query.terms import EVERYTHING, BlockedTerm, Field, NumberTerm, Query, TextTerm
 from taskdeck_store.timeline import NOWHERE, STATES, Timeline
 from taskdeck_store.values import Event, Task
 
@@ -82,6 +82,9 @@ def parse_seek(text: str, *, me: str) -> Seek:
     if any(isinstance(term, NumberTerm) and term.field is Field.AGE for term in query.terms):
         told = "age: no event makes a task older; look for its state, and go on by minutes or hours"
         raise QueryError(told, text.casefold().index("age"))
+    if any(isinstance(term, BlockedTerm) for term in query.terms):
+        told = "blocked: a task is freed by what happens to others; look for these, as in task:t-1 action:approve"
+        raise QueryError(told, text.casefold().index("blocked"))
     if not (query or any(found.values())):
         raise QueryError(f"type what to look for: {' '.join(_EXAMPLES.values())} state:failed tag:x …", 0)
     return Seek(text.strip(), frozenset(found["task"]), frozenset(found["actor"]), frozenset(found["action"]), query)
