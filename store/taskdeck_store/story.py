@@ -105,6 +105,8 @@ class Story(Struct, frozen=True, kw_only=True):
     created: Time | None
     ended: Time | None
     not_before: Time | None
+    depends_on: tuple[str, ...]
+    blocked: int
     owner: str | None
     lease_until: Time | None
     attempt: int
@@ -244,6 +246,8 @@ class _Telling:
             created=self._created(task),
             ended=since if over else None,
             not_before=task.not_before if task is not None else None,
+            depends_on=task.depends_on if task is not None else (),
+            blocked=task.blocked if task is not None else 0,
             owner=task.owner if task is not None else None,
             lease_until=task.lease_until if task is not None else None,
             attempt=chapters[-1].number if chapters else 0,

@@ -164,11 +164,21 @@ def _now(story: Story) -> str:
     if story.state is State.PENDING and story.attempt > 1:
         so_far += f", for {_attempt(story.attempt, story.max_attempts)}"
     if story.state is State.PENDING:
+        so_far += _is_blocked(story)
         so_far += _waits(clock.normalised(story.not_before) if story.not_before else None, story.now)
     if story.state is State.IN_PROGRESS:
         so_far += f", with {_cut(story.owner, _NAMED)}" if story.owner else ""
         so_far += _lease(clock.normalised(story.lease_until) if story.lease_until else None, story.now)
     return f"{so_far}."
+
+
+def _is_blocked(story: Story) -> str:
+    if not story.blocked:
+        return ""
+    named = _cut(", ".join(story.depends_on), _NAMED)
+    if story.blocked == len(story.depends_on):
+        return f"; it depends on {named}, to be completed first"
+    return f"; {story.blocked} of the tasks it depends on ({named}) are not completed"
 
 
 def _waits(until: Time | None, now: Time) -> str:

@@ -47,6 +47,7 @@ def foreign(draw: st.DrawFn) -> bytes:
             "data": draw(value),
             "result": draw(value),
             "not_before": draw(field),
+            "depends_on": draw(st.lists(field, max_size=3) | st.lists(st.sampled_from(["t-0", "t-2", 3]), max_size=2)),
             "lease_until": draw(field),
             "created_at": draw(field),
         }

@@ -23,7 +23,17 @@ from taskdeck_tui.cli.main import main
 
 TASK_FIELDS = [
     *("id", "title", "description", "state", "priority", "tags", "data", "result", "error", "attempts"),
-    *("max_attempts", "not_before", "owner", "lease_until", "created_at", "updated_at", "state_since"),
+    *(
+        "max_attempts",
+        "not_before",
+        "depends_on",
+        "blocked",
+        "owner",
+        "lease_until",
+        "created_at",
+        "updated_at",
+        "state_since",
+    ),
     *("version", "extra"),
 ]
 EVENT_FIELDS = [

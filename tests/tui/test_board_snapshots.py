@@ -44,14 +44,15 @@ def path(tmp_path: Path) -> str:
 
 @pytest.fixture
 def scheduled(path: str) -> None:
-    """Leave tasks of the queue until later; one of them only until now."""
+    """Leave tasks of the queue until later, one of them only until now; another depends on the first."""
     with closing(open_store(path, now=lambda: NOW)) as store:
-        cards = store.window(State.PENDING, Order.PRIORITY, limit=6).cards
+        cards = store.window(State.PENDING, Order.PRIORITY, limit=7).cards
         moments = [plus(NOW, seconds) for seconds in (40, 3 * 3600, 5 * 86_400, 0, 90, 0.5)]
         edits = [
             command(card.id, Action.EDIT, actor="ada", not_before=moment)
-            for card, moment in zip(cards, moments, strict=True)
+            for card, moment in zip(cards, moments, strict=False)
         ]
+        edits.append(command(cards[-1].id, Action.EDIT, actor="ada", depends_on=[cards[0].id]))
         store.apply(edits, whole=True)
 
 

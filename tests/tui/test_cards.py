@@ -23,6 +23,7 @@ def card(**values: object) -> Card:
         "attempts": 1,
         "max_attempts": 3,
         "not_before": None,
+        "blocked": 0,
         "owner": "ada",
         "state_since": "2026-01-01T00:00:00.000000Z",
         "version": "4",

@@ -67,6 +67,25 @@ def test_a_task_is_added_for_later(store: str) -> None:
     assert taskdeck("show", store, "d", "--json").value["not_before"] == "2027-02-01T00:00:00.000000Z"
 
 
+def test_a_task_is_added_that_depends_on_others(store: str) -> None:
+    lines = '{"id": "a", "title": "A"}\n{"id": "b", "title": "B", "depends_on": ["a"]}'
+    assert taskdeck("add", store, "-", stdin=lines).code == 0
+    assert taskdeck("add", store, "C", "--id", "c", "--depends-on", "a", "--depends-on", "b").code == 0
+    assert {task["id"]: (task["depends_on"], task["blocked"]) for task in tasks(store)} == {
+        "a": ([], 0),
+        "b": (["a"], 1),
+        "c": (["a", "b"], 2),
+    }
+    refused = taskdeck("start", store, "c", "--json")
+    assert (refused.code, refused.error["message"]) == (
+        4,
+        "cannot start c: it depends on a, b, to be completed first",
+    )
+    wrong = taskdeck("add", store, "-", "--json", stdin='{"id": "e", "title": "E", "depends_on": ["f"]}\n"fine"')
+    assert (wrong.code, wrong.error["line"]) == (2, 1)
+    assert wrong.error["message"].endswith("there is no task f to depend on; add it first; nothing was added")
+
+
 def test_what_is_no_moment_is_refused(store: str) -> None:
     ran = taskdeck("add", store, "x", "--not-before", "soon", "--json")
     assert ran.code == 2

@@ -104,6 +104,18 @@ def test_a_list_on_a_terminal_has_colours_and_a_heading_and_fits(store: str) -> 
     assert on_terminal("list", store, "nothing like this")[1] == "no task matches\n"
 
 
+def test_a_task_that_waits_for_others_says_so(store: str) -> None:
+    assert taskdeck("add", store, "Then", "--id", "then", "--depends-on", "a").code == 0
+    (line,) = [line for line in taskdeck("list", store).out.splitlines() if " then " in line]
+    assert " blocked  " in line
+    assert (listed(store, "blocked:yes"), listed(store, "depends:a")) == (["then"], ["then"])
+    said = taskdeck("show", store, "then").out
+    (told,) = [line for line in said.splitlines() if line.startswith("depends on")]
+    assert told.endswith("  a (1 to be completed)")
+    why = taskdeck("replay", store, "then", "--why").out
+    assert "; it depends on a, to be completed first." in why
+
+
 def test_a_task_that_is_left_until_later_says_when_it_is_due(store: str) -> None:
     assert taskdeck("add", store, "Later", "--id", "later", "--not-before", "+2h").code == 0
     lines = taskdeck("list", store).out.splitlines()

@@ -21,7 +21,21 @@ from taskdeck_tui.cli.columns import width
 from taskdeck_tui.markdown import story_markdown
 
 STORY_FIELDS = [
-    *("task_id", "title", "state", "since", "now", "created", "ended", "not_before", "owner", "lease_until", "attempt"),
+    *(
+        "task_id",
+        "title",
+        "state",
+        "since",
+        "now",
+        "created",
+        "ended",
+        "not_before",
+        "depends_on",
+        "blocked",
+        "owner",
+        "lease_until",
+        "attempt",
+    ),
     *("max_attempts", "spent", "chapters", "remarks", "why"),
 ]
 EVIL = "x\x1b[2J\x1b]0;owned\x07\u202e\u200b\x9b31m"

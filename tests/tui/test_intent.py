@@ -22,6 +22,7 @@ def card(task_id: str, state: State, version: str = "1") -> Card:
         attempts=0,
         max_attempts=3,
         not_before=None,
+        blocked=0,
         owner=None,
         state_since=None,
         version=version,

@@ -312,6 +312,26 @@ async def test_how_long_a_task_is_left_is_told() -> None:
             assert "2026-01-31" in line
 
 
+async def test_what_a_task_depends_on_is_told_with_where_it_stands() -> None:
+    others = ("a", "b", "c", "d")
+    stands = {"a": State.COMPLETED, "b": State.FAILED, "c": None}
+    for size in ((200, 50), (40, 12)):
+        app = stage(task(state=State.PENDING, depends_on=others, blocked=3), stands=stands)
+        async with app.run_test(size=size) as pilot:
+            lines = (await everything(pilot)).splitlines()
+            at = next(number for number, line in enumerate(lines) if line.startswith("depends on"))
+            told = " ".join(" ".join(lines[at : at + 2]).split())
+            assert told.startswith("depends on ✗ b c is not in the store d ✓ a"), told
+
+
+async def test_many_that_a_task_depends_on_are_counted() -> None:
+    app = stage(task(state=State.PENDING, depends_on=tuple(f"t-{n}" for n in range(1_000)), blocked=1_000))
+    async with app.run_test(size=(200, 50)) as pilot:
+        text = await everything(pilot)
+        assert "t-11   and 988 more" in text
+        assert "t-12" not in text
+
+
 async def test_values_of_every_kind_are_json() -> None:
     value = {"n": None, "t": True, "i": 10**50, "f": 1.5, "e": {}, "l": [], "s": [1, "two"], "d": {"x": [{"y": 1}]}}
     app = stage(task(result=value))

@@ -36,6 +36,7 @@ def card(number: int, state: State, priority: int = 5, since: int = 0, version: 
         attempts=0,
         max_attempts=3,
         not_before=None,
+        blocked=0,
         owner=None,
         state_since=f"2026-01-01T00:00:{since % 60:02}.{number:06}Z",
         version=str(version),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from textual.screen import Screen
@@ -11,10 +11,10 @@ from taskdeck_store.cards import card_of
 from taskdeck_store.clock import Clock
 from taskdeck_store.contract import Store
 from taskdeck_store.paging import every_event
-from taskdeck_store.values import Event, Task
+from taskdeck_store.values import Event, State, Task
 from taskdeck_tui.acting import Acting
 from taskdeck_tui.feed import Reader
-from taskdeck_tui.model.look import EVENTS_SHOWN, Look
+from taskdeck_tui.model.look import EVENTS_SHOWN, Look, standings
 from taskdeck_tui.model.told import Told, tell
 
 if TYPE_CHECKING:
@@ -72,15 +72,15 @@ class Pages:
     def open_details(self, task_id: str) -> None:
         """Show all of one task, and its history."""
 
-        def read(store: Store) -> tuple[Task | None, Sequence[Event], bool]:
+        def read(store: Store) -> tuple[Task | None, Sequence[Event], Mapping[str, State | None], bool]:
             with store.reading():
-                events = store.events(task_id, limit=EVENTS_SHOWN, newest=True)
-                return store.get(task_id), events, store.audited
+                task, events = store.get(task_id), store.events(task_id, limit=EVENTS_SHOWN, newest=True)
+                return task, events, standings(task, store), store.audited
 
-        def show(found: tuple[Task | None, Sequence[Event], bool]) -> None:
+        def show(found: tuple[Task | None, Sequence[Event], Mapping[str, State | None], bool]) -> None:
             from taskdeck_tui.screens.details import Details
 
-            task, events, audited = found
+            task, events, stands, audited = found
             self._shown = task
             self._details = Details(
                 task_id,
@@ -90,6 +90,7 @@ class Pages:
                 read_only=self._read_only,
                 audited=audited,
                 limit=EVENTS_SHOWN,
+                stands=stands,
             )
             self._push(self._details, closed)
             self._follow()
@@ -213,7 +214,7 @@ class Pages:
         """Bring the open pages up to date."""
         if self._details is not None and look.wanted.followed == self._details.task_id:
             self._shown = look.task
-            self._details.update_task(look.task, look.events, look.at, audited=look.audited)
+            self._details.update_task(look.task, look.events, look.at, audited=look.audited, stands=look.stands)
         if self._story is not None and look.wanted.followed == self._story.told.story.task_id:
             self._tell_on(self._story, (look.task, look.events[-1].seq if look.events else 0))
         if self._log is not None and (look.changes or not look.complete or self._log.failed):

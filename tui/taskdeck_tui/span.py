@@ -42,6 +42,11 @@ def due(task: Card | Task, now: float) -> str:
     return f"due {left}" if left else ""
 
 
+def held_back(task: Card | Task, now: float) -> str:
+    """Return why no worker takes a pending task yet: ``blocked`` by others, or ``due 2h``; '' for any other."""
+    return "blocked" if task.blocked and task.state is State.PENDING else due(task, now)
+
+
 def spans(seconds: float) -> str:
     """Return a length of time, rounded down to two units that follow each other: ``1h 40m``, ``12m 5s``, ``5s``.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from taskdeck_store.clock import to_seconds
 from taskdeck_store.parts import Path
 from taskdeck_store.story import Chapter, Doubt, Remark, Spent, Step, Story
-from taskdeck_store.values import Action, Json
+from taskdeck_store.values import LISTS, Action, Json
 from taskdeck_store.wording import standing
 from taskdeck_tui.span import spans
 
@@ -28,7 +28,7 @@ def news(story: Story, step: Step) -> Iterator[tuple[str, Json, Json]]:
             or (name == "title" and event.from_state is None and after == story.title)
         )
         if not told:
-            yield name, _tags(name, before), _tags(name, after)
+            yield name, _listed(name, before), _listed(name, after)
 
 
 def remarks(step: Step) -> tuple[list[Remark], list[Remark]]:
@@ -85,8 +85,8 @@ def place(path: Path) -> str:
     return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).removeprefix(".")
 
 
-def _tags(name: str, value: Json) -> Json:
-    """Return tags as one text to read; any other value as it is."""
-    if name == "tags" and isinstance(value, list) and all(isinstance(tag, str) for tag in value):
+def _listed(name: str, value: Json) -> Json:
+    """Return tags and ids as one text to read; any other value as it is."""
+    if name in LISTS and isinstance(value, list) and all(isinstance(text, str) for text in value):
         return ", ".join(value)
     return value

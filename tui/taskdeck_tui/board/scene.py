@@ -12,11 +12,12 @@ from taskdeck_store.clock import to_seconds
 from taskdeck_store.values import State, Time
 from taskdeck_tui.board.layout import Layout, margin, thumb
 from taskdeck_tui.model.view import View
-from taskdeck_tui.span import due, span
+from taskdeck_tui.span import held_back, span
 
 
 class Cell(Struct, frozen=True):
-    """What one card shows. `age` may tell when it is due, `before_cursor` that the card under the cursor is next."""
+    """What one card shows. `age` may tell that it is blocked, or when it is due;
+    `before_cursor` that the card under the cursor is next."""
 
     id: str
     version: str
@@ -61,7 +62,7 @@ def scene(view: View, layout: Layout, *, selected: Collection[str], busy: Collec
             cells[index, line] = Cell(
                 card.id,
                 card.version,
-                due(card, now) or _age(card.state_since, now),
+                held_back(card, now) or _age(card.state_since, now),
                 focused and row == view.row,
                 card.id in selected,
                 card.id in busy,

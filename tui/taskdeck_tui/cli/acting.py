@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Mapping
 from contextlib import closing
 
 from taskdeck_store import clock, open_store
@@ -19,7 +20,7 @@ from taskdeck_store.machine import (
     new_operation,
     said,
 )
-from taskdeck_store.values import Action, Task
+from taskdeck_store.values import Action, Json, Task
 from taskdeck_tui.cli import parser
 from taskdeck_tui.cli.actor import actor
 from taskdeck_tui.cli.exits import Exit, UsageError
@@ -33,10 +34,16 @@ def act(action: Action, options: Namespace, output: Output) -> Exit:
     """Ask one action of every task named, in one commit of those it is legal for."""
     if RULES[action].note_required and not (options.note or "").strip():
         raise UsageError(f"{action} needs a reason; give it with --note TEXT")
+    return carry_out(
+        action, options, {"result": options.result} if getattr(options, "result", None) is not None else {}, output
+    )
+
+
+def carry_out(action: Action, options: Namespace, fields: Mapping[str, Json], output: Output) -> Exit:
+    """Ask an action, with values for fields, of every task named, in one commit of those it is legal for."""
     _one_version(options)
     sender = actor(options.actor)
     group = new_operation() if len(options.ids) > 1 else None
-    fields = {"result": options.result} if getattr(options, "result", None) is not None else {}
     commands = [
         command(task_id, action, actor=sender, note=options.note, expect=options.expect, group=group, **fields)
         for task_id in options.ids

@@ -38,13 +38,14 @@ def add(options: Namespace, output: Output) -> Exit:
         "priority": options.priority,
         "tags": options.tag,
         "data": options.data,
-        "not_before": _not_before(options),
+        "not_before": moment_given(options.not_before),
+        "depends_on": options.depends_on,
     }
     fields = {name: value for name, value in given.items() if value is not None}
     sender = actor(options.actor)
     if options.title == STDIN:
         if fields or options.id is not None:
-            needs = "--id, --priority, --tag, --data and --not-before go with a TITLE"
+            needs = "--id, --priority, --tag, --data, --not-before and --depends-on go with a TITLE"
             raise UsageError(f"{needs}; lines from stdin bring their own")
         return _add_lines(options, sender, output)
     title = {"title": options.title}
@@ -56,11 +57,12 @@ def add(options: Namespace, output: Output) -> Exit:
         return tell([told(outcome) for outcome in outcomes], output)
 
 
-def _not_before(options: Namespace) -> Time | None:
-    if options.not_before is None:
+def moment_given(text: str | None) -> Time | None:
+    """Return the moment that --not-before names, None where it was not given. Raises UsageError."""
+    if text is None:
         return None
     try:
-        return parse_moment(options.not_before, clock.utc_now(), ahead=True)
+        return parse_moment(text, clock.utc_now(), ahead=True)
     except ValueError as error:
         raise UsageError(f"--not-before: {error}") from None
 

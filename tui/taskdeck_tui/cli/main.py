@@ -95,6 +95,10 @@ def _command(name: str, options: Namespace, output: Output) -> int:
             from taskdeck_tui.cli.adding import add
 
             return add(options, output)
+        case "edit":
+            from taskdeck_tui.cli.editing import edit
+
+            return edit(options, output)
         case "list":
             from taskdeck_tui.cli.reading import list_tasks
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, HelpFormatter, Namespace
+from argparse import SUPPRESS, ArgumentParser, HelpFormatter, Namespace
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
@@ -98,6 +98,29 @@ def _add(parser: ArgumentParser) -> None:
     parser.add_argument("--data", metavar="JSON", type=values.json_value, help="the input of its work")
     later = "no worker starts it earlier: +2h, tomorrow 9am, 17:00 or ISO 8601, in UTC"
     parser.add_argument("--not-before", metavar="WHEN", type=values.text, help=later)
+    needs = "a task to be completed first; may be given again"
+    parser.add_argument("--depends-on", metavar="ID", type=values.text, action="append", help=needs)
+    _actor(parser)
+
+
+def _edit(parser: ArgumentParser) -> None:
+    _store(parser)
+    parser.add_argument("ids", metavar="ID", nargs="+", type=values.text)
+    parser.add_argument("--title", metavar="TITLE", type=values.text)
+    parser.add_argument("--description", metavar="TEXT", type=values.text)
+    parser.add_argument("--priority", metavar="N", type=values.whole, help="lower runs first")
+    parser.add_argument("--tag", metavar="T", type=values.text, action="append", help="in place of all tags; '': none")
+    # Not there unless given: null is a value.
+    parser.add_argument(
+        "--data", metavar="JSON", type=values.json_value, default=SUPPRESS, help="the input of its work"
+    )
+    parser.add_argument("--max-attempts", metavar="N", type=values.count, help="how often it is tried")
+    later = "+2h, tomorrow 9am, 17:00 or ISO 8601, in UTC; '': at once"
+    parser.add_argument("--not-before", metavar="WHEN", type=values.text, help=later)
+    needs = "in place of all tasks it depends on; '': none"
+    parser.add_argument("--depends-on", metavar="ID", type=values.text, action="append", help=needs)
+    parser.add_argument("--note", metavar="TEXT", type=values.text, help="why, for the audit log")
+    parser.add_argument("--expect", metavar="VERSION", type=values.text, help="only if its version is still this one")
     _actor(parser)
 
 
@@ -265,6 +288,7 @@ FORMS: Mapping[str, Form] = {
     "demo": Form("open the board on a generated store that keeps moving", _demo),
     "init": Form("make an empty store", _init),
     Action.ADD.value: Form(RULES[Action.ADD].summary, _add),
+    Action.EDIT.value: Form(RULES[Action.EDIT].summary, _edit),
     "list": Form("list tasks", _list, asks=True),
     "counts": Form("count the tasks of each state", _counts, asks=True),
     "show": Form("show all of one task", _show),

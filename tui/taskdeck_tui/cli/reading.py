@@ -18,7 +18,7 @@ from taskdeck_tui.cli.exits import OF_REFUSAL, Exit, UsageError
 from taskdeck_tui.cli.output import BOLD, DIM, Output
 from taskdeck_tui.glyphs import WORDS
 from taskdeck_tui.safe import safe, safe_lines
-from taskdeck_tui.span import ahead, due, span
+from taskdeck_tui.span import ahead, held_back, span
 
 _STATE_COLUMNS = 2 + max(map(len, WORDS.values()))
 _WIDEST_ID = 36
@@ -119,7 +119,7 @@ def rows(tasks: Sequence[Task], output: Output, now: Time) -> Iterator[str]:
     columns = output.columns
     ids = min(_WIDEST_ID, max((width(safe(task.id)) for task in tasks), default=0))
     owners = min(_WIDEST_OWNER, max((width(_owner(task)) for task in tasks), default=0))
-    ages = [due(task, clock.to_seconds(now)) or _age(task.state_since, now) for task in tasks]
+    ages = [held_back(task, clock.to_seconds(now)) or _age(task.state_since, now) for task in tasks]
     oldest = max(map(len, ("AGE", *ages)))
     narrow = columns is not None and columns < _ROOM_FOR_ALL
     if columns is not None:
@@ -156,6 +156,11 @@ def _age(since: Time | None, now: Time) -> str:
         return _NOTHING
 
 
+def _depends_on(task: Task) -> str:
+    named = ", ".join(task.depends_on)
+    return f"{named} ({task.blocked} to be completed)" if task.blocked else named
+
+
 def described(task: Task, output: Output, now: Time) -> Iterator[str]:
     """Yield all of a task, with its age up to a moment."""
     yield f"{output.state(task.state)}  {output.paint(safe(task.title), BOLD)}"
@@ -167,6 +172,7 @@ def described(task: Task, output: Output, now: Time) -> Iterator[str]:
         "tags": ", ".join(task.tags),
         "attempts": f"{task.attempts} of {task.max_attempts}",
         "not before": f"{task.not_before} (in {left})" if left else task.not_before,
+        "depends on": _depends_on(task),
         "owner": task.owner,
         "lease until": task.lease_until,
         "in this state since": since,

@@ -71,11 +71,14 @@ class Look(Struct, frozen=True, kw_only=True):
     complete: bool = True
     task: Task | None = None
     events: tuple[Event, ...] = ()
+    stands: Mapping[str, State | None] = {}
     audited: bool = True
     damage: str | None = None
     mended: tuple[str, ...] = ()
 
 
+STANDINGS_SHOWN = 20
+"""Of how many tasks that another one depends on a look says where they are."""
 EVENTS_SHOWN = 500
 """How many of a task's newest events a look carries."""
 
@@ -98,6 +101,7 @@ def look(store: Store, wanted: Wanted, at: Time, last: Look | None = None, *, la
             for column, state in enumerate(STATES)
         )
         task, events = _followed(store, wanted.followed)
+        stands = standings(task, store)
         return Look(
             wanted=wanted,
             at=at,
@@ -109,6 +113,7 @@ def look(store: Store, wanted: Wanted, at: Time, last: Look | None = None, *, la
             complete=fresh.complete,
             task=task,
             events=events,
+            stands=stands,
             audited=store.audited,
             damage=store.damage,
             mended=store.mended,
@@ -145,6 +150,13 @@ def _window(store: Store, wanted: Wanted, column: int) -> Window:
         return window
     moved = read(key(task, order))
     return moved if any(card.id == task.id for card in moved.cards) else window
+
+
+def standings(task: Task | None, store: Store) -> Mapping[str, State | None]:
+    """Return where the first of the tasks are that a task depends on; None for one that is not in the store."""
+    others = task.depends_on[:STANDINGS_SHOWN] if task is not None else ()
+    found = {other: store.get(other) for other in others}
+    return {other: one.state if one is not None else None for other, one in found.items()}
 
 
 def _followed(store: Store, task_id: str | None) -> tuple[Task | None, tuple[Event, ...]]:

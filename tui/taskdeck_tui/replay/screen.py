@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -22,7 +22,7 @@ from taskdeck_store.contract import Store
 from taskdeck_store.moments import parse_moment
 from taskdeck_store.past import Past
 from taskdeck_store.query.terms import EVERYTHING
-from taskdeck_store.values import Event, Task, Time
+from taskdeck_store.values import Event, State, Task, Time
 from taskdeck_tui.board.widget import Board
 from taskdeck_tui.hints import HintLine
 from taskdeck_tui.keys import BY_ID, bindings
@@ -296,14 +296,19 @@ class ReplayScreen(Screen[None]):
             return
         task_id = held.id
 
-        def read(past: Past) -> tuple[Task | None, Sequence[Event], Time | None, bool]:
-            return past.get(task_id), past.history(task_id, EVENTS_SHOWN), past.now, past.is_headless(task_id)
+        def read(past: Past) -> tuple[Task | None, Sequence[Event], Mapping[str, State | None], Time | None, bool]:
+            task, events = past.get(task_id), past.history(task_id, EVENTS_SHOWN)
+            stands = {other: past.stands(other) for other in (task.depends_on if task is not None else ())}
+            return task, events, stands, past.now, past.is_headless(task_id)
 
-        def show(found: tuple[Task | None, Sequence[Event], Time | None, bool]) -> None:
+        def show(
+            found: tuple[Task | None, Sequence[Event], Mapping[str, State | None], Time | None, bool],
+        ) -> None:
             from taskdeck_tui.screens.details import Details
 
-            task, events, at, is_headless = found
-            page = Details(task_id, task, events, at or self._now(), read_only=True, limit=EVENTS_SHOWN)
+            task, events, stands, at, is_headless = found
+            now = at or self._now()
+            page = Details(task_id, task, events, now, read_only=True, limit=EVENTS_SHOWN, stands=stands)
             self.app.push_screen(page)
             when = f"as of {moment(at)}" if at is not None else "the time is unknown"
             page.remark(f"the past: {when}{_HEADLESS if is_headless else ''}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from taskdeck_store.machine import STEP, actions_from
-from taskdeck_store.values import Event, Task, Time
+from taskdeck_store.values import Event, State, Task, Time
 from taskdeck_tui.glyphs import GLYPHS, WORDS
 from taskdeck_tui.keys import bindings, refusals
 from taskdeck_tui.safe import safe
@@ -25,6 +25,8 @@ from taskdeck_tui.screens.page import SHEET, WIDE, Page
 from taskdeck_tui.screens.pager import Pager
 from taskdeck_tui.screens.pretty import Row, fitted
 from taskdeck_tui.telling import ago
+
+_NOTHING_KNOWN: Mapping[str, State | None] = {}
 
 
 class Details(Page[None]):
@@ -74,8 +76,11 @@ class Details(Page[None]):
         read_only: bool = False,
         audited: bool = True,
         limit: int = 500,
+        stands: Mapping[str, State | None] = _NOTHING_KNOWN,
     ) -> None:
         """Show a task and its events, in order of `seq`: at most the newest `limit` of them.
+
+        `stands` tells where tasks are that it depends on.
 
         With `read_only`, no action is offered. `audited` is False for a store that keeps no audit log yet.
         """
@@ -88,6 +93,7 @@ class Details(Page[None]):
         self._read_only = read_only
         self._audited = audited
         self._limit = limit
+        self._stands = stands
         self._fields = Fields()
         self._timeline = Timeline()
 
@@ -118,7 +124,15 @@ class Details(Page[None]):
         """Lay out what is known."""
         self._draw()
 
-    def update_task(self, task: Task | None, events: Sequence[Event], now: Time, *, audited: bool = True) -> None:
+    def update_task(
+        self,
+        task: Task | None,
+        events: Sequence[Event],
+        now: Time,
+        *,
+        audited: bool = True,
+        stands: Mapping[str, State | None] = _NOTHING_KNOWN,
+    ) -> None:
         """Show the task as it is now; None: it is no longer in the store, and what it last was stays in sight."""
         state = self._seen.state if self._seen and not self._gone else None
         self._gone = task is None
@@ -126,6 +140,7 @@ class Details(Page[None]):
         self._events = events
         self._now = now
         self._audited = audited
+        self._stands = stands
         if self.in_place:
             self._draw()
             if state is not (task.state if task else None):
@@ -213,7 +228,7 @@ class Details(Page[None]):
             self.query_one("#history", Pager).show(self._history_lines, grows_on_top=True)
 
     def _field_lines(self, width: int) -> list[Content]:
-        return self._fields.lines(self._seen, self._now, width) if self._seen else []
+        return self._fields.lines(self._seen, self._now, width, self._stands) if self._seen else []
 
     def _history_lines(self, width: int) -> list[Content]:
         return self._timeline.lines(self._events, self._now, width)

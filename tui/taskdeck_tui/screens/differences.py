@@ -31,6 +31,7 @@ def differences(seen: Card, now: Task, events: Sequence[Event]) -> list[Differen
         ("attempts", seen.attempts, now.attempts),
         ("max_attempts", seen.max_attempts, now.max_attempts),
         ("not_before", seen.not_before, now.not_before),
+        ("blocked", seen.blocked, now.blocked),
         ("priority", seen.priority, now.priority),
         ("tags", plain(seen.tags), plain(now.tags)),
     ]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from textual.content import Content
 
 from taskdeck_store.clock import to_seconds
-from taskdeck_store.values import Json, Task, Time
+from taskdeck_store.values import Json, State, Task, Time
+from taskdeck_tui.glyphs import GLYPHS
 from taskdeck_tui.safe import safe
+from taskdeck_tui.screens.history import ink
 from taskdeck_tui.screens.pretty import Row, fitted, kind_of, text_rows, value_rows
 from taskdeck_tui.span import ahead
 from taskdeck_tui.telling import NOTHING, ago, moment
 
 _GAP = 2
+_MOST = 12
+"""So many of the tasks that one depends on are named."""
 _NARROW = 48
 
 
@@ -23,11 +27,14 @@ class Fields:
     def __init__(self) -> None:
         self._kept: dict[str, tuple[Json, int, list[Content]]] = {}
 
-    def lines(self, task: Task, now: Time, width: int) -> list[Content]:
-        """Return a task's title, short fields, and every long one under a rule of its own."""
+    def lines(self, task: Task, now: Time, width: int, stands: Mapping[str, State | None]) -> list[Content]:
+        """Return a task's title, short fields, and every long one under a rule of its own.
+
+        `stands` tells where tasks are that it depends on: in a state, or not there.
+        """
         lines = fitted([Row(Content.styled(safe(task.title), "bold $page-title"))], width)
         lines.append(Content())
-        short = list(_short(task, now, width))
+        short = list(_short(task, now, width, stands))
         room = max(len(label) for label, _ in short) + _GAP
         for label, value in short:
             name = Content.styled(label.ljust(room), "$label")
@@ -54,7 +61,7 @@ def _rule(label: str, kind: str, width: int) -> Content:
     return head + Content.styled("─" * max(width - head.cell_length, 0), "$column-line")
 
 
-def _short(task: Task, now: Time, width: int) -> Iterator[tuple[str, Content]]:
+def _short(task: Task, now: Time, width: int, stands: Mapping[str, State | None]) -> Iterator[tuple[str, Content]]:
     yield "id", Content(safe(task.id))
     roomy = width >= _NARROW
     yield "priority", Content.assemble(str(task.priority), ("  lower runs first" if roomy else "", "$muted"))
@@ -64,6 +71,8 @@ def _short(task: Task, now: Time, width: int) -> Iterator[tuple[str, Content]]:
     yield "attempts", Content.assemble((count, style), ("  times back in the queue" if roomy else "", "$muted"))
     if task.not_before is not None:
         yield "not before", _moment(task.not_before, now, width)
+    if task.depends_on:
+        yield "depends on", _depends_on(task, stands)
     yield "owner", Content(safe(task.owner) if task.owner else NOTHING)
     if task.lease_until is not None:
         yield "lease", _moment(task.lease_until, now, width)
@@ -72,6 +81,22 @@ def _short(task: Task, now: Time, width: int) -> Iterator[tuple[str, Content]]:
     yield "in state", _moment(task.state_since, now, width)
     yield "updated", _moment(task.updated_at, now, width)
     yield "created", _moment(task.created_at, now, width)
+
+
+def _depends_on(task: Task, stands: Mapping[str, State | None]) -> Content:
+    """Return the tasks that a task depends on, those ahead that are not completed."""
+    others = sorted(task.depends_on[:_MOST], key=lambda other: stands.get(other) is State.COMPLETED)
+    left = len(task.depends_on) - len(others)
+    more = [Content.styled(f"and {left:,} more", "$muted")] if left else []
+    return Content("   ").join([*(_standing(other, stands) for other in others), *more])
+
+
+def _standing(task_id: str, stands: Mapping[str, State | None]) -> Content:
+    state = stands.get(task_id)
+    if state is not None:
+        return Content.assemble((f"{GLYPHS[state]} ", ink(state)), safe(task_id))
+    told = " is not in the store" if task_id in stands else ""
+    return Content.assemble(safe(task_id), (told, "$muted"))
 
 
 def _moment(at: Time | None, now: Time, width: int) -> Content:

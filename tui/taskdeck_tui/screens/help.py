@@ -37,6 +37,7 @@ FILTERS: Sequence[tuple[str, str]] = (
     ("attempts>1 priority<=3", "numbers compare by < <= = >= >"),
     ("age>1h30m", "longer in its state than that: s m h d w y"),
     ("due:now due:later", "pending, to be started by now; waiting for its time"),
+    ("blocked:yes depends:ID", "pending, and waiting for other tasks; depending on that one"),
     ('"some text" word', "id, title, description or error contains both"),
     ('tag:"two words"', "quotes take a value as it stands"),
 )
