@@ -18,6 +18,8 @@ from hypothesis import settings
 
 for _name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TASKDECK_ACTOR", "TMUX", "COLUMNS", "LINES"):
     os.environ.pop(_name, None)
+# The tests start Python by the hundred: what one of them compiled, the next need not.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ.update(TERM="xterm-256color", COLORTERM="truecolor", TEXTUAL_ANIMATIONS="none", TZ="UTC")
 if hasattr(time, "tzset"):
     time.tzset()
@@ -37,6 +39,16 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Have no worker work out which pictures nobody compared: it saw a part of the tests, and nobody hears its answer.
+
+    It took each of them seconds, after which the controller ended them by an interrupt.
+    """
+    if hasattr(session.config, "workerinput"):
+        session.config.pluginmanager.unregister(name="syrupy")
 
 
 # A pseudo-terminal is what Windows does not have.
@@ -68,8 +80,8 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return how many processes test at once: half of the time of a test of a terminal is waiting."""
-    return max(2, (os.cpu_count() or 1) * 3 // 2)
+    """Return how many processes test at once: a test of a screen waits for most of its time."""
+    return 2 * (os.cpu_count() or 1)
 
 
 def pytest_unconfigure() -> None:

@@ -44,6 +44,11 @@ def sealed(previous: str, event: Event) -> str:
     )
 
 
+def load() -> None:
+    """Load what the first hash takes, for who cannot know that there will be a descriptor left to do it then."""
+    _tools()
+
+
 @cache
 def _tools() -> tuple[Callable[[Json], str], Callable[[str], str]]:
     # Loaded with the first hash: programs that only read need neither.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import gc
 import json
 import os
 import runpy
@@ -26,7 +27,7 @@ import taskdeck_store.jsonfile.store
 import taskdeck_store.sqlite.store  # noqa: F401
 from reliability.points import EXCHANGES, Call, install
 from reliability.script import BASES, run
-from taskdeck_store import Outcome
+from taskdeck_store import Outcome, audit
 
 T = TypeVar("T")
 
@@ -193,6 +194,9 @@ QUIRKS = {"syncs late": _sync_late, "exchanges no names": _exchange_no_names}
 
 def main() -> None:
     doing = {"script": script, "writer": writer, "end": end}
+    # No child is to load it anew either, nor to copy all that is in memory by searching it for garbage.
+    audit.load()
+    gc.freeze()
     for line in sys.stdin:
         request = json.loads(line)
         print(json.dumps(doing[request.pop("do")](request)), flush=True)

@@ -79,12 +79,14 @@ def two() -> list[Command]:
 
 
 def made(backend: Backend, folder: Path, now: Turned, tasks: int) -> Path:
-    """Make a store with so many commits."""
+    """Make a sound store with so many commits."""
     folder.mkdir(exist_ok=True)
     path = backend.make(folder)
     with closing(open_store(str(path), now=now)) as store:
         for number in range(tasks):
             put(store, f"old-{number}")
+    # What a look takes is loaded here, once, and not in each child.
+    look(path, now)
     return path
 
 

@@ -68,6 +68,11 @@ def test_a_board_without_descriptors_lives_and_follows_the_store_again(
     look(path, now)
 
 
+def test_a_board_without_descriptors_verifies_its_log(tmp_path: Path) -> None:
+    with board(boards.made(tmp_path / "tasks.db")) as terminal, limited(terminal, resource.RLIMIT_NOFILE, 3):
+        terminal.wait_for("verified to 14")
+
+
 @pytest.mark.parametrize("kind", [Sqlite, JsonFile], ids=lambda kind: kind.name)
 def test_a_board_on_whose_store_an_older_copy_is_put_shows_that(kind: type[Backend], tmp_path: Path) -> None:
     path = boards.made(tmp_path / f"tasks{kind.suffix}")

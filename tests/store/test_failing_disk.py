@@ -66,7 +66,7 @@ class Disk:
         raise self._raised(call)
 
     def _raised(self, call: Call) -> Exception:
-        if not any(frame.name.startswith("x") for frame in traceback.extract_stack()):
+        if not any(frame.f_code.co_name.startswith("x") for frame, _ in traceback.walk_stack(None)):
             # No method of SQLite's file layer asked for it.
             return OSError(self._error, os.strerror(self._error))
         if self._error == errno.ENOSPC and call.kind == "write":

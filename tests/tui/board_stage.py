@@ -153,12 +153,13 @@ class Stage:
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
 
-    async def until(self, condition: Callable[[], object], seconds: float = 10.0) -> None:
-        """Wait until a condition holds."""
+    async def until(self, condition: Callable[[], object], seconds: float = 10.0, *, idle: bool = True) -> None:
+        """Wait until a condition holds, and look only when the board is `idle`, or else at any moment."""
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"not within {seconds} s; status: {self.status!r}"
-            await self.pilot.pause()
+            if idle:
+                await self.pilot.pause()
             await asyncio.sleep(0.005)
 
 

@@ -71,7 +71,7 @@ async def test_a_held_key_walks_the_whole_column_without_a_gap(tmp_path: Path) -
         for row in range(1, 150):
             # A terminal repeats a held key without asking whether the program is idle.
             stage.deck.simulate_key("j")
-            await stage.until(lambda row=row: stage.held == f"pending-{row + 1}")
+            await stage.until(lambda row=row: stage.held == f"pending-{row + 1}", idle=False)
 
 
 async def test_s_steps_a_task_through_its_states(store: Path) -> None:

@@ -6,6 +6,7 @@ from time import monotonic
 
 from msgspec import Struct
 
+from taskdeck_store import audit
 from taskdeck_store.contract import Store, StoreError
 from taskdeck_store.verification import Broken, Verification
 
@@ -45,6 +46,8 @@ class Checking:
     """
 
     def __init__(self, begin: float) -> None:
+        # By the time it begins, the board may have run out of descriptors, and is to live.
+        audit.load()
         self._verification: Verification | None = None
         self._due = monotonic() + begin
         self._done = False

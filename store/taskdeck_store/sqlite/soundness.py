@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import cache
 from typing import TYPE_CHECKING
 
 from taskdeck_store.contract import Defect
@@ -57,29 +58,34 @@ def doubled(connection: Connection) -> Iterator[Defect]:
 
 def _missing_rules(connection: Connection) -> Iterator[Defect]:
     there = {(name, what): sql for name, what, sql in fetch(connection, _SCHEMA)}
-    for name, what, pieces in _expected(schema.layout(connection)):
+    layout = schema.layout(connection)
+    for name, what, made in _expected(schema.MIGRATIONS[:layout], layout == len(schema.MIGRATIONS)):
         found = there.get((name, what))
         if found is None:
             yield Defect(f"the {what} {name} is missing")
-        elif not re.fullmatch("(?:,.*)?".join(map(re.escape, pieces)), found, re.DOTALL):
+        elif not made.fullmatch(found):
             yield Defect(f"the {what} {name} is not the one that Taskdeck makes")
 
 
-def _expected(layout: int) -> Iterator[tuple[str, str, list[str]]]:
-    """Yield what makes each part of a store of a layout: its name, its kind and its SQL; rules for the newest alone.
+@cache
+def _expected(migrations: tuple[str, ...], is_newest: bool) -> Sequence[tuple[str, str, re.Pattern[str]]]:
+    """Return what makes each part of a store of a layout: its name, its kind and its SQL; rules for the newest alone.
 
-    That of a table is in pieces: between them, ALTER TABLE puts the columns that another program keeps there. It may
-    have begun to at any of the layouts.
+    Between the pieces of a table, ALTER TABLE puts the columns that another program keeps there. It may have begun to
+    at any of the layouts.
     """
     import apsw
 
     with closing(apsw.Connection(":memory:")) as made:
-        for number, migration in enumerate(schema.MIGRATIONS[:layout]):
+        for number, migration in enumerate(migrations):
             made.execute(migration)
             for (table,) in fetch(made, "SELECT name FROM sqlite_schema WHERE type = 'table'"):
                 made.execute(f"ALTER TABLE {table} ADD COLUMN {_THEIRS.format(number)}")
-        for trigger in triggers.ddl() if layout == len(schema.MIGRATIONS) else ():
+        for trigger in triggers.ddl() if is_newest else ():
             made.execute(trigger)
-        for name, what, sql in fetch(made, _SCHEMA):
-            pieces = re.split(f", {_THEIRS.format('[0-9]+')}", sql)
-            yield name, what, [piece for piece in pieces if piece]
+        return [(name, what, _pattern(sql)) for name, what, sql in fetch(made, _SCHEMA)]
+
+
+def _pattern(sql: str) -> re.Pattern[str]:
+    pieces = re.split(f", {_THEIRS.format('[0-9]+')}", sql)
+    return re.compile("(?:,.*)?".join(re.escape(piece) for piece in pieces if piece), re.DOTALL)
