@@ -7,7 +7,7 @@
 
 from taskdeck_store.address import create_store, open_store
 from taskdeck_store.claiming import claim_of
-from taskdeck_store.contract import Claiming, Fault, Order, Outcome, Store, StoreError
+from taskdeck_store.contract import Claiming, Fault, Order, Outcome, Pause, Pausing, Store, StoreError
 from taskdeck_store.machine import TABLE, Code, Command, Refusal, command
 from taskdeck_store.values import Action, Card, Claim, Event, State, Task
 
@@ -23,6 +23,8 @@ __all__ = [
     "Fault",
     "Order",
     "Outcome",
+    "Pause",
+    "Pausing",
     "Refusal",
     "State",
     "Store",

@@ -69,6 +69,25 @@ class Claiming(Struct, frozen=True, kw_only=True):
     limit: int = 1
 
 
+class Pause(Struct, frozen=True, kw_only=True):
+    """What workers may not claim, by the text of a query ('': anything), by whom that was said, when, and why."""
+
+    query: str
+    by: str
+    at: Time
+    note: str
+
+
+class Pausing(Struct, frozen=True, kw_only=True):
+    """The intent to pause what matches the text of a query, or, with `resumes`, to end that pause."""
+
+    query: str
+    actor: str
+    operation: str
+    note: str | None = None
+    resumes: bool = False
+
+
 class Order(StrEnum):
     """How the cards of a column are sorted; ties by id, in the same direction."""
 
@@ -237,8 +256,8 @@ class Store(Protocol):
         """Carry out commands and then start pending tasks, all in one commit; return the outcomes in this order.
 
         Of two that claim at the same time, each gets other tasks. A task that one of the commands is for is not
-        started, nor one before its `not_before`, nor one that is blocked. `Claim` says how a later command holds on to
-        what was claimed.
+        started, nor one before its `not_before`, nor one that is blocked or paused. `Claim` says how a later command
+        holds on to what was claimed.
         """
 
     def renew(self, held: Mapping[str, Claim], seconds: float) -> frozenset[str]:
@@ -247,6 +266,15 @@ class Store(Protocol):
         A renewal is no event: it leaves the version as it is, and `changes` does not tell it. After a power loss, a
         lease may be as it was before.
         """
+
+    def pause(self, pausing: Pausing) -> Event | Refusal:
+        """Pause or resume the queue, in one atomic, durable commit; return its event, or why it was not done.
+
+        An operation that was done before returns its event.
+        """
+
+    def pauses(self) -> Sequence[Pause]:
+        """Return what is paused, in the order in which it was."""
 
     def reading(self, *, latest: bool = True) -> AbstractContextManager[None]:
         """Make all reads inside see one and the same commit: the latest, or without `latest` the last good look,

@@ -13,15 +13,19 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from taskdeck_store import clock, recovery
-from taskdeck_store.contract import Store, Tally, Trace
-from taskdeck_store.values import OUTSIDE, REMOVED, Action, State, Time
+from taskdeck_store.contract import Pause, Store, Tally, Trace
+from taskdeck_store.query.terms import BlockedTerm, Query
+from taskdeck_store.values import OUTSIDE, PAUSED, REMOVED, RESUMED, Action, State, Time
 
 BOUNDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0)
 """Upper bounds of the classes of a `Histogram`, in seconds; one more class has no bound."""
 
 _PAGE = 5_000
-_ACTIONS = frozenset((*map(str, Action), REMOVED, OUTSIDE))
+_ACTIONS = frozenset((*map(str, Action), REMOVED, OUTSIDE, PAUSED, RESUMED))
 _OTHER = "other"
+
+
+_BLOCKED = Query((BlockedTerm(blocked=True),))
 
 
 class Histogram(Struct, frozen=True):
@@ -34,14 +38,17 @@ class Histogram(Struct, frozen=True):
 class Metrics(Struct, frozen=True, kw_only=True):
     """What a store is like at a moment.
 
-    `overdue` counts the tasks in progress whose lease has run out, `transitions` the events of the log by action and
-    the states before and after, `stays` how long tasks were in a state that they have left. `last_at` is when the last
-    event happened.
+    `overdue` counts the tasks in progress whose lease has run out, `blocked` the pending ones that depend on others
+    which are not completed, `transitions` the events of the log by action and the states before and after,
+    `stays` how long tasks were in a state that they have left. `pauses` is what workers do not claim, `last_at` when
+    the last event happened.
     """
 
     at: Time
     tallies: Mapping[State, Tally]
     overdue: int
+    blocked: int
+    pauses: tuple[Pause, ...]
     events: int
     transitions: Mapping[tuple[str, State | None, State | None], int]
     stays: Mapping[State, Histogram]
@@ -73,6 +80,8 @@ class Meter:
                 at=at,
                 tallies=self._store.counts(),
                 overdue=len(recovery.overdue(self._store, at)),
+                blocked=self._store.counts(_BLOCKED)[State.PENDING].count,
+                pauses=tuple(self._store.pauses()),
                 events=self._count,
                 transitions=dict(self._transitions),
                 stays={state: Histogram(tuple(self._counts[state]), self._seconds[state]) for state in State},

@@ -8,16 +8,17 @@ from msgspec.structs import replace
 
 from taskdeck_store import clock
 from taskdeck_store.cards import card_of
-from taskdeck_store.contract import Fault, Key, Order, Store, StoreError, Tally, Window
+from taskdeck_store.contract import Fault, Key, Order, Pause, Store, StoreError, Tally, Window
 from taskdeck_store.dependencies import standing, unmet
 from taskdeck_store.moment import Moment
 from taskdeck_store.paging import every_event
 from taskdeck_store.passing import Passed, Passing
+from taskdeck_store.pausing import pauses_of
 from taskdeck_store.query.match import matches
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.replay import after, fold
 from taskdeck_store.timeline import NOWHERE, STATES, Doubt, Timeline
-from taskdeck_store.values import Card, Event, State, Task, Time
+from taskdeck_store.values import QUEUE, Card, Event, State, Task, Time
 
 _PIECE = 2_000
 UNTOLD = "(the log does not tell its title)"
@@ -116,6 +117,11 @@ class Past:
         `skip` is given the position after each event.
         """
         return self._passing.back(start, stop, skip) if stop < start else self._passing.on(start, stop, skip)
+
+    def pauses(self) -> Sequence[Pause]:
+        """Return what was paused."""
+        last = self._store.events(QUEUE, until=self.timeline.seqs[self.position], newest=True, limit=1)
+        return pauses_of(last[0] if last else None)
 
     def place(self, task_id: str, order: Mapping[State, Order]) -> tuple[State, int] | None:
         """Return in which column a task is, and its rank there in that column's order; None where it is not there."""

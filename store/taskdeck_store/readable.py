@@ -22,6 +22,8 @@ from taskdeck_store.contract import (
     Manifest,
     Order,
     Outcome,
+    Pause,
+    Pausing,
     Stop,
     Store,
     StoreError,
@@ -115,6 +117,18 @@ class Readable:
         if self.damage is None:
             return self._store.renew(held, seconds)
         raise StoreError(Fault.READ_ONLY, self._why_not)
+
+    def pause(self, pausing: Pausing) -> Event | Refusal:
+        """Pause or resume the queue; see the contract. A damaged store takes none."""
+        if self._stack is None:
+            self._look_again()
+        if self.damage is None:
+            return self._store.pause(pausing)
+        return Refusal(code=Code.READ_ONLY, message=self._why_not)
+
+    def pauses(self) -> Sequence[Pause]:
+        """Return what is paused; see the contract."""
+        return self._read(lambda store: store.pauses())
 
     @property
     def _why_not(self) -> str:

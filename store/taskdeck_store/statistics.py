@@ -32,7 +32,7 @@ from taskdeck_store.figures import (
 from taskdeck_store.machine import WHOLE_LIMIT
 from taskdeck_store.paging import every_event
 from taskdeck_store.query.terms import EVERYTHING, Query
-from taskdeck_store.values import EXTERNAL, OUTSIDE, REMOVED, Action, Event, State, Time
+from taskdeck_store.values import EXTERNAL, OUTSIDE, QUEUE, REMOVED, Action, Event, State, Time
 
 BUCKETS = 61
 """How many buckets a span is cut into at most: 60, and one where the span begins and ends between two round times."""
@@ -177,6 +177,8 @@ class Counting:
         if self._only is not None and event.task_id not in self._only:
             return
         at = self._dated(event)
+        if event.task_id == QUEUE:
+            return
         known = self._recalled(event, at)
         if self._from <= at < self._to:
             self._happened(event, at, known)

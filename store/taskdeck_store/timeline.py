@@ -15,7 +15,7 @@ from itertools import pairwise
 from taskdeck_store import clock
 from taskdeck_store.contract import LeftOut, Trace
 from taskdeck_store.ranks import BITS, RANK, UNKNOWN, Ranks
-from taskdeck_store.values import OUTSIDE, REMOVED, Action, Json, State, Task, Time
+from taskdeck_store.values import OUTSIDE, PAUSED, REMOVED, RESUMED, Action, Json, State, Task, Time
 
 EVERY = 1 << 13
 """Events from one keyframe to the next."""
@@ -25,7 +25,7 @@ NOWHERE = len(STATES)
 """The code of a task that is not there; the codes below it number the states."""
 
 _CODES: Mapping[str | None, int] = {**{str(state): code for code, state in enumerate(STATES)}, None: NOWHERE}
-_ACTIONS = frozenset((*map(str, Action), REMOVED, OUTSIDE))
+_ACTIONS = frozenset((*map(str, Action), REMOVED, OUTSIDE, PAUSED, RESUMED))
 _PRIORITY = Task(id="", title="").priority
 _FARTHEST = (1 << 31) - 1
 _MINUTE = len("2026-01-31T09:05:")

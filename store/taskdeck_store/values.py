@@ -23,6 +23,14 @@ OUTSIDE = "outside"
 """The action of the event that records an outside move for which the transition table has no action."""
 
 
+QUEUE = ""
+"""The task_id of events about the queue as a whole: it is paused, or resumed. No task has it."""
+
+PAUSED = "pause"
+RESUMED = "resume"
+"""The actions of events of the queue."""
+
+
 class State(StrEnum):
     """Where a task stands. The order of definition is the order of the board's columns."""
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from taskdeck_store import pausing
 from taskdeck_store.machine import said
 from taskdeck_store.replay import is_found
-from taskdeck_store.values import EXTERNAL, OUTSIDE, REMOVED, Action, Event, State
+from taskdeck_store.values import EXTERNAL, OUTSIDE, PAUSED, QUEUE, REMOVED, RESUMED, Action, Event, State
 
 _DID: Mapping[str, str] = {
     Action.ADD: "added it",
@@ -33,6 +34,8 @@ def who(actor: str) -> str:
 
 def did(event: Event) -> str:
     """Return what was done, without who and why: ``started attempt 2``."""
+    if event.task_id == QUEUE and event.action in (PAUSED, RESUMED):
+        return pausing.done(event)
     if event.undoes is not None:
         return f"undid event {event.undoes}{_arrow(event.from_state, event.to_state)}"
     if event.action == Action.ADD and is_found(event):

@@ -10,7 +10,7 @@ from backends import Backend
 from moving import done, put
 
 from conftest import Opener, Turned
-from taskdeck_store import Action, Claiming, State, Store
+from taskdeck_store import Action, Claiming, Pausing, State, Store
 from taskdeck_store.metrics import BOUNDS, Meter, Metrics
 
 
@@ -53,6 +53,17 @@ def test_what_happens_is_counted_on_from_look_to_look(store: Store, now: Turned)
     assert found.last_at == now()
     assert found.tallies == store.counts()
     assert found == Meter(store, now).read()
+
+
+def test_what_is_blocked_and_what_is_paused_are_told(store: Store, now: Turned) -> None:
+    meter = Meter(store, now)
+    put(store, "t-1")
+    put(store, "t-2", depends_on=["t-1"])
+    store.pause(Pausing(query="tag:x", actor="ann", operation="op-1", note="deploy"))
+    found = meter.read()
+    assert (found.blocked, [pause.query for pause in found.pauses]) == (1, ["tag:x"])
+    assert found.transitions["pause", None, None] == 1
+    assert found.tallies[State.PENDING].count == 2
 
 
 def test_tasks_whose_lease_ran_out_are_counted(store: Store, now: Turned) -> None:

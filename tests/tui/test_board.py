@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from board_stage import act, add, filled, staged
+from stage import shown
 
-from taskdeck_store import Action
+from taskdeck_store import Action, Pausing
 from taskdeck_store.values import State
 from taskdeck_tui.keys import KEYS
 from taskdeck_tui.screens.conflict import ConflictCard
@@ -322,6 +323,46 @@ async def test_p_freezes_and_goes_on(store: Path) -> None:
         await stage.press("p")
         await stage.until(lambda: "new" in stage.ids(0))
         assert "live" in stage.header
+
+
+async def test_capital_p_pauses_the_queue_and_resumes_it(store: Path) -> None:
+    async with staged(store) as stage:
+        await stage.press("P")
+        await stage.until(lambda: len(stage.deck.screen_stack) == 2)
+        await stage.press("enter")
+        await stage.until(lambda: "needs a note" in shown(stage.deck))
+        await stage.press(*"deploy", "enter")
+        await stage.until(lambda: "paused: deploy" in stage.header)
+        assert [(pause.query, pause.by, pause.note) for pause in stage.other.pauses()] == [("", "ada", "deploy")]
+        await stage.press("P")
+        await stage.until(lambda: "paused by ada: deploy" in shown(stage.deck))
+        await stage.press("enter")
+        await stage.until(lambda: "paused" not in stage.header)
+        assert [event.action for event in stage.other.events(newest=True, limit=2)] == ["pause", "resume"]
+
+
+async def test_a_pause_is_of_what_the_filter_shows(store: Path) -> None:
+    async with staged(store) as stage:
+        await stage.press("slash", *"tag:api", "enter", "P")
+        await stage.until(lambda: "Pause tag:api" in shown(stage.deck))
+        await stage.press("escape")
+        await stage.until(lambda: len(stage.deck.screen_stack) == 1)
+        assert list(stage.other.pauses()) == []
+        await stage.press("P", *"broken", "enter")
+        await stage.until(lambda: "paused tag:api: broken" in stage.header)
+        await stage.press("escape", "P", *"all of it", "enter")
+        await stage.until(lambda: "paused: all of it  +1" in stage.header)
+
+
+async def test_a_pause_by_others_is_shown_and_in_vain_is_told(store: Path) -> None:
+    async with staged(store) as stage:
+        stage.other.pause(Pausing(query="tag:x", actor="eve", operation="op-1", note="look"))
+        await stage.until(lambda: "paused tag:x: look" in stage.header)
+        await stage.press("P")
+        await stage.until(lambda: len(stage.deck.screen_stack) == 2)
+        stage.other.pause(Pausing(query="", actor="eve", operation="op-2", note="mine"))
+        await stage.press(*"mine", "enter")
+        await stage.until(lambda: "everything is paused already, by eve: mine" in shown(stage.deck))
 
 
 async def test_a_conflict_opens_a_card_and_can_be_done_again(store: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_file_is_put_in_its_place_whole(store: str, tmp_path: Path) -> None:
 
 def test_programs_get_a_document(store: str) -> None:
     found = taskdeck("metrics", store, "--json").value
-    assert list(found) == ["at", "tasks", "overdue", "events", "transitions", "stays", "last_at"]
+    assert list(found) == ["at", "tasks", "overdue", "blocked", "pauses", "events", "transitions", "stays", "last_at"]
     assert found["tasks"]["in_progress"]["count"] == 1
     assert found["transitions"][0] == {"action": "add", "from_state": None, "to_state": "pending", "count": 2}
     assert len(found["stays"]["states"]["pending"]["counts"]) == len(found["stays"]["bounds"]) + 1

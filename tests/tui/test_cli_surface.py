@@ -20,7 +20,7 @@ from taskdeck_tui.cli.parser import FORMS, MOVES
 
 COMMANDS = (
     *("board", "demo", "init", "add", "edit", "list", "counts", "show"),
-    *("start", "submit", "approve", "reject", "fail", "retry", "release", "step", "log"),
+    *("start", "submit", "approve", "reject", "fail", "retry", "release", "step", "pause", "resume", "log"),
     *("replay", "stats", "verify", "metrics", "run", "export", "backup", "restore", "recover", "completion"),
 )
 
@@ -181,7 +181,7 @@ def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
         done = subprocess.run([bash, "-c", code], capture_output=True, text=True, check=False)
         return done.stdout.split()
 
-    assert completed("taskdeck", "re") == ["reject", "retry", "release", "replay", "restore", "recover"]
+    assert completed("taskdeck", "re") == ["reject", "retry", "release", "resume", "replay", "restore", "recover"]
     assert completed("taskdeck", "submit", "--re") == ["--result"]
 
 

@@ -46,6 +46,13 @@ def test_a_long_name_keeps_both_its_ends(name: str, mode: Mode) -> None:
         assert str(mode) in parts["mode"]
 
 
+def test_a_pause_is_told_as_long_as_its_word_has_room() -> None:
+    paused = "paused: the database is being moved"
+    assert said(120, paused=paused)["paused"] == paused
+    assert said(60, paused=paused, query="state:review")["paused"].startswith("paused")
+    assert said(38, paused=paused, query="state:review tag:x", selected=2, shown=3)["paused"].startswith("pause")
+
+
 def test_wide_characters_count_by_their_cells() -> None:
     assert cell_len(said(38, store="订单队列生产环境数据库.db", query="q" * 40, selected=3)["store"]) <= 24
 

@@ -16,7 +16,7 @@ from taskdeck_tui.model.orders import ORDERS, known
 from taskdeck_tui.outlet import Outlet
 from taskdeck_tui.remembered import load_remembered
 from taskdeck_tui.safe import safe
-from taskdeck_tui.writer import Committed, Writer
+from taskdeck_tui.writer import Committed, Paused, Writer
 
 READ_PATIENCE = 0.5
 """Seconds that the reading handle waits for a lock before it says that the store is busy."""
@@ -81,11 +81,12 @@ def _waited_for(writer: Writer) -> bool:
     return writer.close(WRITE_PATIENCE)
 
 
-def _told_late(untold: list[Committed], finished: bool) -> int:
+def _told_late(untold: list[Committed | Paused], finished: bool) -> int:
     """Say on stderr what became of actions that were under way when the board was left; return the exit code."""
     lines = [f"the last action was not committed: {each.failure}" for each in untold if each.failure]
     for each in untold:
-        lines.extend(outcome.refusal.message for outcome in each.outcomes if outcome.refusal is not None)
+        outcomes = each.outcomes if isinstance(each, Committed) else ()
+        lines.extend(outcome.refusal.message for outcome in outcomes if outcome.refusal is not None)
     if not finished:
         lines.append("the last action still waits for the store; look whether it was committed")
     for line in lines:

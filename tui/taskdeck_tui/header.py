@@ -27,11 +27,12 @@ _GLYPHS = {Mode.LIVE: "●", Mode.FROZEN: "‖", Mode.READ_ONLY: "◌", Mode.LOS
 
 
 _GAP = "  "
-_LEFT = ("program", "store", "mode", "alarm", "newer", "query")
+_LEFT = ("program", "store", "mode", "alarm", "paused", "newer", "query")
 _STYLES = {
     "program": "bold $head-text",
     "store": "$head-text",
     "alarm": "bold reverse $mode-lost",
+    "paused": "bold reverse $mode-frozen",
     "newer": "$mode-frozen",
     "query": "italic $head-text",
     "selected": "bold $mode-frozen",
@@ -45,6 +46,8 @@ _NAME = 12
 """Cells that the store's name keeps however little room there is."""
 _ALARM = 9
 """Cells that an alarm keeps."""
+_PAUSED = 6
+"""Cells that a pause keeps: its word."""
 _QUERY = 6
 """Cells that a filter keeps as long as it is told at all."""
 
@@ -52,7 +55,8 @@ _QUERY = 6
 class HeaderFacts(Struct, frozen=True, kw_only=True):
     """What the header says. `shown` and `total` count tasks; `rate` is completions a minute.
 
-    `badge` tells how far the audit log has been verified, `alarm` what is wrong with it or the store.
+    `badge` tells how far the audit log has been verified, `alarm` what is wrong with it or the store, `paused` what of
+    the queue is paused.
     """
 
     store: str
@@ -67,6 +71,7 @@ class HeaderFacts(Struct, frozen=True, kw_only=True):
     rate: float = 0.0
     badge: str = ""
     alarm: str = ""
+    paused: str = ""
 
 
 class HeaderLine(Widget):
@@ -112,6 +117,7 @@ def header_parts(facts: HeaderFacts, width: int) -> Sequence[tuple[str, str]]:
         "store": safe(facts.store),
         "mode": f"{_GLYPHS[facts.mode]} {facts.mode}",
         "alarm": facts.alarm,
+        "paused": facts.paused,
         "newer": "newer changes wait" if facts.newer else "",
         "query": f"/{safe(facts.query)}" if facts.query else "",
         "selected": f"{facts.selected:,} selected" if facts.selected else "",
@@ -128,6 +134,7 @@ def header_parts(facts: HeaderFacts, width: int) -> Sequence[tuple[str, str]]:
     steps: Sequence[tuple[str, Callable[[int], str]]] = (
         ("program", lambda _: ""),
         ("tasks", lambda _: f"{facts.shown:,}/{facts.total:,}" if facts.query else f"{facts.total:,}"),
+        ("paused", lambda room: _cut(facts.paused, max(room, _PAUSED), tail=0)),
         ("selected", lambda _: f"{facts.selected:,} sel" if facts.selected else ""),
         ("newer", lambda _: "newer" if facts.newer else ""),
         ("query", lambda room: _cut(parts["query"], max(room, _QUERY), tail=0)),

@@ -97,6 +97,7 @@ KEYS: tuple[KeySpec, ...] = (
     _key("task story", "See", "why", "W", "why", "why", "why it is where it is, in sentences", shown=True),
     _key("board", "See", "mine", "@", "mine", "what I did", "my actions, with their outcomes"),
     _key("board", "See", "freeze", "p", "freeze", "freeze", "hold the screen still, or go on"),
+    _key("board", "Act", "pause", "P", "pause", "pause", "workers claim nothing that matches the filter, or again"),
     _key("board", "See", "refresh", "r", "refresh", "refresh", "read everything from the store again"),
     _key("board past", "See", "order", "o", "order", "order", "sort by priority, oldest or newest first"),
     _key("board past", "See", "lines", "z", "lines", "lines", "cards of one, two or three lines"),

@@ -22,11 +22,12 @@ from msgspec import UNSET, Struct, UnsetType
 
 from taskdeck_store import jsontext, machine
 from taskdeck_store.audit import BEGINNING, sealed
-from taskdeck_store.contract import Trace
+from taskdeck_store.contract import Pause, Trace
 from taskdeck_store.jsonfile.fields import are_held
 from taskdeck_store.jsonfile.replace import own_like
+from taskdeck_store.pausing import pauses_of
 from taskdeck_store.placing import sync, sync_folder, write_all
-from taskdeck_store.values import Event
+from taskdeck_store.values import QUEUE, Event
 
 
 class Batch(Struct, frozen=True):
@@ -252,6 +253,11 @@ class AuditLog:
     def events_of(self, task_id: str) -> Sequence[int]:
         """Return the numbers of a task's settled events."""
         return self._of_task.get(task_id, ())
+
+    def pauses(self) -> tuple[Pause, ...]:
+        """Return what is paused, as the settled lines have it."""
+        last = self.events_of(QUEUE)[-1:]
+        return pauses_of(event_of(self.line(last[0])) if last else None)
 
     def altered(self) -> Iterator[int]:
         """Yield the numbers of settled lines that are not what `append` writes of what they say, but for white space

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from taskdeck_store import clock, dependencies, jsontext, machine
 from taskdeck_store.audit import BEGINNING, sealed
-from taskdeck_store.contract import Outcome
+from taskdeck_store.contract import Outcome, Pausing
 from taskdeck_store.jsonfile.adding import End, end_of
 from taskdeck_store.jsonfile.audit import AuditLog, Batch, Commit, Line, event_of
 from taskdeck_store.jsonfile.document import Document, Record, changed, record_of, spliced
@@ -20,6 +20,7 @@ from taskdeck_store.jsonfile.outside import outside_line
 from taskdeck_store.jsonfile.picture import Picture
 from taskdeck_store.jsonfile.style import edited, written
 from taskdeck_store.machine import Code, Command, Refusal, Transition
+from taskdeck_store.pausing import decided
 from taskdeck_store.printable import one_line
 from taskdeck_store.values import FOUND_NOTE, LISTS, Action, Claim, Event, State, Task, Time
 
@@ -78,6 +79,19 @@ class Draft:
         if isinstance(move, Refusal):
             return self._refused(command, move)
         return self._moved(command, task, move)
+
+    def pause(self, asked: Pausing) -> Event | Refusal:
+        """Add the event by which the queue is paused or resumed, or say why not; one that was done is returned."""
+        event = self._event_of(asked.operation)
+        if event is not None:
+            return event
+        found = decided(self._log.pauses(), asked, self._next, self._at)
+        if isinstance(found, Refusal):
+            return found
+        told = {name: getattr(found, name) for name in Event.__struct_fields__}
+        line = self._sealed(Line(**told, operation=asked.operation, record=None))
+        self._take(line)
+        return event_of(line)
 
     def is_lost(self, task_id: str, claim: Claim) -> bool:
         """Tell whether a task is not held by a claim."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from taskdeck_store import clock, machine, placing
 from taskdeck_store.claiming import start
@@ -21,6 +22,8 @@ from taskdeck_store.contract import (
     Key,
     Order,
     Outcome,
+    Pause,
+    Pausing,
     Stop,
     StoreError,
     Tally,
@@ -35,12 +38,15 @@ from taskdeck_store.jsonfile.ledger import Ledger
 from taskdeck_store.jsonfile.picture import Moved
 from taskdeck_store.lock import WriteLock
 from taskdeck_store.machine import Code, Command, Refusal
+from taskdeck_store.pausing import query_of
 from taskdeck_store.printable import one_line
 from taskdeck_store.query.match import matches
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.remedies import remedy
 from taskdeck_store.values import Claim, Event, State, Task, Time
 from taskdeck_store.watch import FolderWatch
+
+T = TypeVar("T")
 
 _BRIEFLY = 0.02
 """Seconds that a read waits for the write lock, to put on record what it saw."""
@@ -128,20 +134,39 @@ class JsonStore:
         self._follow_link()
         if self.read_only:
             return self._all_refused(commands, claiming)
+        return self._committed(lambda: self._drafted(commands, claiming, whole))
+
+    def _committed(self, drafted: Callable[[], tuple[T, Draft]]) -> T:
+        """Commit what is drafted, anew as often as another program comes in between; return what came of it."""
         ledger, deadline = self._ledger, time.monotonic() + self._patience
         with ledger.lock.hold(self._patience), nullcontext() if self.audited else _not_collecting():
             while True:
                 self._take(ledger.settle())
-                outcomes, draft = self._drafted(commands, claiming, whole)
+                found, draft = drafted()
                 if not draft.lines:
-                    return outcomes
+                    return found
                 moved = ledger.commit(draft)
                 if moved is not None:
                     self._take(moved)
-                    return outcomes
+                    return found
                 if time.monotonic() > deadline:
                     message = f"another program rewrites {self.address} again and again; nothing was changed"
                     raise StoreError(Fault.BUSY, one_line(message))
+
+    def pause(self, pausing: Pausing) -> Event | Refusal:
+        """Pause or resume the queue; see the contract."""
+        if self._depth:
+            raise RuntimeError("pause cannot run inside reading")
+        self._follow_link()
+        if self.read_only:
+            message = one_line(f"{self.address} {self._why_read_only}; nothing was changed")
+            return Refusal(code=Code.READ_ONLY, message=message)
+        return self._committed(lambda: self._pause_drafted(pausing))
+
+    def pauses(self) -> Sequence[Pause]:
+        """Return what is paused; see the contract."""
+        with self.reading(), self._ledger.explained("read"):
+            return self._ledger.log.pauses()
 
     def renew(self, held: Mapping[str, Claim], seconds: float) -> frozenset[str]:
         """Put off the end of leases; see the contract."""
@@ -348,6 +373,15 @@ class JsonStore:
             draft.lines.clear()
         return outcomes, draft
 
+    def _pause_drafted(self, pausing: Pausing) -> tuple[Event | Refusal, Draft]:
+        draft = self._draft()
+        outside = len(draft.lines)
+        with self._ledger.explained("read"):
+            found = draft.pause(pausing)
+        if len(draft.lines) == outside and not self.audited:
+            draft.lines.clear()
+        return found, draft
+
     def _starts(
         self, claiming: Claiming, commands: Sequence[Command], is_blocked: Callable[[Task], bool]
     ) -> list[Command]:
@@ -355,7 +389,15 @@ class JsonStore:
         self._moment = at = self._now()
         taken = {command.task_id for command in commands}
         pending = self._columns(claiming.query).column(State.PENDING)
-        free = (task for task in pending if task.id not in taken and machine.is_due(task, at) and not is_blocked(task))
+        paused = [query_of(pause) for pause in self._ledger.log.pauses()]
+        free = (
+            task
+            for task in pending
+            if task.id not in taken
+            and machine.is_due(task, at)
+            and not is_blocked(task)
+            and not any(matches(query, task, at) for query in paused)
+        )
         return [start(claiming, task.id, at) for task in islice(free, claiming.limit)]
 
     def _draft(self) -> Draft:

@@ -6,12 +6,14 @@ import operator
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from taskdeck_store.contract import Change, Key, Order, Tally, Trace, Window
+from taskdeck_store.claiming import candidates
+from taskdeck_store.contract import Change, Claiming, Key, Order, Pause, Tally, Trace, Window
+from taskdeck_store.pausing import pauses_of, query_of
 from taskdeck_store.sqlite import rows
 from taskdeck_store.sqlite.rows import Row, fetch
 from taskdeck_store.sqlite.tallies import Tallies
 from taskdeck_store.sqlite.where import Where
-from taskdeck_store.values import Event, State, Task, Time
+from taskdeck_store.values import QUEUE, Event, State, Task, Time
 
 if TYPE_CHECKING:
     from apsw import Connection, SQLiteValue
@@ -165,8 +167,17 @@ def traces(connection: Connection, after: int, limit: int) -> list[Trace]:
     return found
 
 
-def claimable(connection: Connection, where: Where, limit: int, without: Collection[str]) -> list[str]:
-    """Return the ids of the first tasks that can be started, by priority, state_since and id, but for some."""
+def pauses(connection: Connection) -> tuple[Pause, ...]:
+    """Return what is paused."""
+    last = events(connection, QUEUE, 0, None, 1, True)
+    return pauses_of(last[0]) if last else ()
+
+
+def claimable(connection: Connection, claiming: Claiming, now: Time, without: Collection[str] = ()) -> list[str]:
+    """Return the ids of the first tasks that can be claimed, by priority, state_since and id, but for some."""
+    where, limit = Where(candidates(claiming), now), claiming.limit
+    for pause in pauses(connection):
+        where = where.without(Where(query_of(pause), now))
     if State.PENDING not in where.states:
         return []
     # For the index that leaves out what is blocked, which may be nearly all.

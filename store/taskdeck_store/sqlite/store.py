@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypeVar
 import apsw
 
 from taskdeck_store import clock
-from taskdeck_store.claiming import candidates
 from taskdeck_store.contract import (
     Changes,
     Claiming,
@@ -22,6 +21,8 @@ from taskdeck_store.contract import (
     Manifest,
     Order,
     Outcome,
+    Pause,
+    Pausing,
     Stop,
     StoreError,
     Tally,
@@ -115,8 +116,7 @@ class SqliteStore:
         if not after and not self.read_only:
             # Who waits for work looks often, and takes the lock from those who have some.
             with self.reading():
-                where = Where(candidates(claiming), self._now())
-                if not reads.claimable(self._connection, where, min(claiming.limit, 1), ()):
+                if not reads.claimable(self._connection, claiming, self._now()):
                     return ()
         return self._apply(after, claiming, whole=False)
 
@@ -136,6 +136,21 @@ class SqliteStore:
         if self.read_only:
             raise StoreError(Fault.READ_ONLY, f"{self.address} {self._why_read_only}; no lease was renewed")
         return self._under_lock(lambda opened: (self._renewed(opened, held, seconds), 0))
+
+    def pause(self, pausing: Pausing) -> Event | Refusal:
+        """Pause or resume the queue; see the contract."""
+        if self._reading:
+            raise RuntimeError("pause cannot run inside reading")
+        self._current(latest=False)
+        if self.read_only:
+            return Refusal(code=Code.READ_ONLY, message=f"{self.address} {self._why_read_only}; nothing was changed")
+        found, _ = self._under_lock(lambda opened: self._paused(opened, pausing))
+        return found
+
+    def pauses(self) -> Sequence[Pause]:
+        """Return what is paused; see the contract."""
+        with self.reading():
+            return reads.pauses(self._connection)
 
     def _under_lock(self, commit: Callable[[Opened], tuple[T | None, int]]) -> T:
         """Hold the write lock for a commit that returns what it found out, and the seq of its last event or 0.
@@ -307,35 +322,36 @@ class SqliteStore:
         opened.log_ahead()
         refused: dict[int, Refusal] = {}
         while True:
-            connection.execute("BEGIN IMMEDIATE")
             try:
-                if not opened.is_current():
-                    return None, 0
-                outcomes = writes.transact(connection, commands, claiming, self._now, refused)
-                if whole and any(outcome.refusal for outcome in outcomes):
-                    connection.execute("ROLLBACK")
-                    return writes.undone(connection, outcomes), 0
-                seqs = [outcome.event.seq for outcome in outcomes if outcome.event and not outcome.repeated]
-                connection.execute("COMMIT" if seqs else "ROLLBACK")
-                return tuple(outcomes), max(seqs, default=0)
+                with _writing(opened) as is_current:
+                    if not is_current:
+                        return None, 0
+                    outcomes = writes.transact(connection, commands, claiming, self._now, refused)
+                    if whole and any(outcome.refusal for outcome in outcomes):
+                        connection.execute("ROLLBACK")
+                        return writes.undone(connection, outcomes), 0
+                    seqs = [outcome.event.seq for outcome in outcomes if outcome.event and not outcome.repeated]
+                    connection.execute("COMMIT" if seqs else "ROLLBACK")
+                    return tuple(outcomes), max(seqs, default=0)
             except writes.Unheld as unheld:
                 refused[unheld.number] = unheld.refusal
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+
+    def _paused(self, opened: Opened, pausing: Pausing) -> tuple[tuple[Event | Refusal, bool] | None, int]:
+        opened.log_ahead()
+        with _writing(opened) as is_current:
+            if not is_current:
+                return None, 0
+            found, is_new = writes.pause(opened.connection, pausing, self._now)
+            opened.connection.execute("COMMIT" if is_new else "ROLLBACK")
+            return (found, is_new), found.seq if is_new and isinstance(found, Event) else 0
 
     def _renewed(self, opened: Opened, held: Mapping[str, Claim], seconds: float) -> frozenset[str] | None:
-        connection = opened.connection
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            if not opened.is_current():
+        with _writing(opened) as is_current:
+            if not is_current:
                 return None
-            lost = writes.renew(connection, held, clock.plus(self._now(), seconds))
-            connection.execute("ROLLBACK" if len(lost) == len(held) else "COMMIT")
+            lost = writes.renew(opened.connection, held, clock.plus(self._now(), seconds))
+            opened.connection.execute("ROLLBACK" if len(lost) == len(held) else "COMMIT")
             return lost
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
 
     @property
     def _why_read_only(self) -> str:
@@ -350,3 +366,14 @@ class SqliteStore:
                 Outcome(command=command, task=reads.task(self._connection, command.task_id), refusal=refusal)
                 for command in commands
             )
+
+
+@contextmanager
+def _writing(opened: Opened) -> Iterator[bool]:
+    """Hold a write transaction, which the body commits or leaves to be undone; tell whether the file is still ours."""
+    opened.connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield opened.is_current()
+    finally:
+        if opened.connection.in_transaction:
+            opened.connection.execute("ROLLBACK")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,15 @@ class Where:
             elif term.field is not Field.STATE:
                 holds = " OR ".join(self._pattern(term.field, pattern) for pattern in term.choices) or "FALSE"
                 self.condition += f" AND ({holds}) IS {'NOT TRUE' if term.negated else 'TRUE'}"
+
+    def without(self, other: Where) -> Where:
+        """Return the condition that holds where this one does, of pending tasks, and another does not."""
+        if State.PENDING not in other.states:
+            return self
+        found = copy(self)
+        found.condition += f" AND (TRUE{other.condition}) IS NOT TRUE"
+        found.parameters = [*self.parameters, *other.parameters]
+        return found
 
     def _pattern(self, field: Field, pattern: Pattern) -> str:
         if field in _LISTS:

@@ -11,14 +11,14 @@ from msgspec.structs import replace
 
 from taskdeck_store import dependencies, jsontext, machine
 from taskdeck_store.audit import BEGINNING, sealed
-from taskdeck_store.claiming import candidates, start
+from taskdeck_store.claiming import start
 from taskdeck_store.clock import Clock, not_before
-from taskdeck_store.contract import Claiming, Outcome
+from taskdeck_store.contract import Claiming, Outcome, Pausing
 from taskdeck_store.machine import Code, Command, Refusal, Transition, transition
+from taskdeck_store.pausing import decided
 from taskdeck_store.sqlite import reads, rows, sealing
 from taskdeck_store.sqlite.faults import said
 from taskdeck_store.sqlite.rows import Row, fetch
-from taskdeck_store.sqlite.where import Where
 from taskdeck_store.values import Action, Claim, Event, Json, Task, Time
 
 if TYPE_CHECKING:
@@ -75,13 +75,30 @@ def transact(
     at = now()
     outcomes = [_tried(connection, command, number, at, refused) for number, command in enumerate(commands)]
     if claiming is not None:
-        where, without = Where(candidates(claiming), at), {command.task_id for command in commands}
-        ids = reads.claimable(connection, where, claiming.limit, without)
+        ids = reads.claimable(connection, claiming, at, {command.task_id for command in commands})
         outcomes += [
             _tried(connection, start(claiming, task_id, at), number, at, refused)
             for number, task_id in enumerate(ids, len(commands))
         ]
     return outcomes
+
+
+def pause(connection: Connection, asked: Pausing, now: Clock) -> tuple[Event | Refusal, bool]:
+    """Pause or resume the queue; return the event or why not, and whether it is new; nothing is committed."""
+    if not all(map(rows.is_text, (asked.query, asked.actor, asked.note or "", asked.operation))):
+        message = "cannot pause: a text holds a character that SQLite cannot (NUL, or half a surrogate)"
+        return Refusal(code=Code.INVALID, message=message), False
+    before = (asked.operation,)
+    done_by, last_seq, last_at, last_hash = fetch(connection, _BEFORE, before)[0]
+    if done_by is not None:
+        return reads.events(connection, None, done_by - 1, None, 1, False)[0], False
+    if last_seq and last_hash is None:
+        sealing.backlog(connection)
+        last_hash = fetch(connection, _BEFORE, before)[0][3]
+    event = decided(reads.pauses(connection), asked, (last_seq or 0) + 1, not_before(now(), last_at))
+    if isinstance(event, Refusal):
+        return event, False
+    return _record(connection, event, last_hash if last_seq else BEGINNING, asked.operation), True
 
 
 def renew(connection: Connection, held: Mapping[str, Claim], until: Time) -> frozenset[str]:
@@ -174,6 +191,20 @@ def _moved(
         changes=move.changes,
         group=command.group,
     )
+    event = _record(connection, event, previous, command.operation)
+    task = replace(move.task, version=str(event.seq))
+    if before is None:
+        connection.execute(_INSERT_TASK, [rows.column(name, task) for name in rows.WRITTEN])
+    else:
+        names = (*move.changes, *(_MOVED if task.state is not before.state else _TOUCHED))
+        connection.execute(_update(names), [*[rows.column(name, task) for name in names], task.id])
+    if "depends_on" in move.changes:
+        task = replace(task, blocked=reads.blocked(connection, task.id))
+    return Outcome(command=command, task=task, event=event)
+
+
+def _record(connection: Connection, event: Event, previous: str | None, operation: str) -> Event:
+    """Put an event in the log, sealed where the hash of the one before is known, and return it."""
     if previous is not None:
         event = replace(event, hash=sealed(previous, event))
     values = [
@@ -188,18 +219,10 @@ def _moved(
         jsontext.written(event.changes),
         event.group,
         event.hash,
-        command.operation,
+        operation,
     ]
     connection.execute(_INSERT_EVENT, values)
-    task = replace(move.task, version=str(event.seq))
-    if before is None:
-        connection.execute(_INSERT_TASK, [rows.column(name, task) for name in rows.WRITTEN])
-    else:
-        names = (*move.changes, *(_MOVED if task.state is not before.state else _TOUCHED))
-        connection.execute(_update(names), [*[rows.column(name, task) for name in names], task.id])
-    if "depends_on" in move.changes:
-        task = replace(task, blocked=reads.blocked(connection, task.id))
-    return Outcome(command=command, task=task, event=event)
+    return event
 
 
 @cache

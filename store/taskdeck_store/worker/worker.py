@@ -21,8 +21,9 @@ from msgspec import Struct
 
 from taskdeck_store import clock, recovery
 from taskdeck_store.claiming import claim_of, new_owner
-from taskdeck_store.contract import Claiming, Fault, Outcome, Store, StoreError
+from taskdeck_store.contract import Claiming, Fault, Outcome, Pause, Store, StoreError
 from taskdeck_store.machine import LEASED, Code, Command
+from taskdeck_store.pausing import said
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.values import Action, Claim, Task, Time
 from taskdeck_store.worker import commits
@@ -146,6 +147,7 @@ class Worker:
         self._claims_left: int | None = None
         self._beat_at = self._recover_at = 0.0
         self._is_idle = False
+        self._paused: tuple[Pause, ...] = ()
         self._trouble_since: float | None = None
 
     @property
@@ -211,6 +213,8 @@ class Worker:
             self._store.changes()
         claimed = self._commit(runner, free)
         self._is_idle = claimed < free
+        if self._is_idle:
+            self._look_at_pauses()
         self._due_at = self._next_due() if self._is_idle else None
         if is_closing or self._closings:
             # What has gone back to the queue may be claimed now.
@@ -224,6 +228,17 @@ class Worker:
         elif was_idle:
             self._store.wait(self._until_next(), self._news)
         return False
+
+    def _look_at_pauses(self) -> None:
+        """Say what is paused, when that is other than before: nobody else tells why there is nothing to do."""
+        paused = tuple(self._store.pauses())
+        for pause in paused:
+            if pause not in self._paused:
+                _STORE_LOG.warning("%s is paused, by %s: %s", said(pause), pause.by, pause.note)
+        for pause in self._paused:
+            if pause not in paused:
+                _STORE_LOG.warning("%s is not paused any more", said(pause))
+        self._paused = paused
 
     def _close(self, held: _Held, ended: Ended) -> None:
         is_looked_at = held.part is Part.WORK and self.verifies

@@ -35,13 +35,14 @@ from taskdeck_tui.model.throughput import Throughput, sparkline
 from taskdeck_tui.model.view import Departure, View, settle, under_cursor, wanted
 from taskdeck_tui.outlet import Outlet
 from taskdeck_tui.pages import Pages
+from taskdeck_tui.pausing import QueueSwitch, told
 from taskdeck_tui.safe import safe
 from taskdeck_tui.status import StatusLine, Tone
 from taskdeck_tui.telling import departures_told
-from taskdeck_tui.writer import Committed, Writer
+from taskdeck_tui.writer import Committed, Paused, Writer
 
 if TYPE_CHECKING:
-    from taskdeck_store.contract import Store
+    from taskdeck_store.contract import Pause, Store
     from taskdeck_tui.replay.screen import ReplayScreen
     from taskdeck_tui.screens.filter import FilterBar
 
@@ -112,6 +113,8 @@ class BoardScreen(Screen[None]):
         self._acting = Acting(
             self, reader, writer, read_only=read_only, actor=actor, now=now, tell=self._tell, marked=self._mark
         )
+        self._paused: Sequence[Pause] = ()
+        self._queue = QueueSwitch(self, writer, read_only=read_only, actor=actor, tell=self._tell)
         self.pages = Pages(
             self, reader, self._acting, read_only=read_only, now=now, follow=self._want, refuse=self._refuse
         )
@@ -138,6 +141,7 @@ class BoardScreen(Screen[None]):
         self._reader.ready = lambda: self._take(self._reader.take())
         self._reader.checked = self._take_check
         self._writer.done = self._committed
+        self._writer.paused = self._queue_turned
         self._outlet.open(lambda run: self.post_message(self.Handed(run)))
         self._take(self._reader.take())
         if self._problems:
@@ -285,6 +289,10 @@ class BoardScreen(Screen[None]):
         self._standing.freeze()
         self._tell_header()
 
+    def action_pause(self) -> None:
+        """Have workers claim nothing that matches the filter, or have them go on."""
+        self._queue.turn(self._view.query, self._paused)
+
     def action_refresh(self) -> None:
         """Read everything again."""
         self._want(fresh=True)
@@ -364,6 +372,10 @@ class BoardScreen(Screen[None]):
         self._choice.told(card_of(outcome.task) for outcome in committed.outcomes if outcome.task is not None)
         self._acting.committed(committed)
 
+    def _queue_turned(self, paused: Paused) -> None:
+        self._queue.done(paused)
+        self._reader.refresh()
+
     def _take(self, news: News | None) -> None:
         if news is None:
             return
@@ -376,6 +388,7 @@ class BoardScreen(Screen[None]):
 
     def _settle(self, look: Look) -> None:
         self._audited = look.audited
+        self._paused = look.pauses
         self._totals = sum(tally.count for tally in look.totals.values())
         self._throughput.count(look.changes)
         before = self._view
@@ -441,6 +454,7 @@ class BoardScreen(Screen[None]):
             rate=self._throughput.a_minute(now),
             badge=self._standing.badge,
             alarm=self._standing.alarm,
+            paused=told(self._paused),
         )
         self._header.tell(self._facts)
 

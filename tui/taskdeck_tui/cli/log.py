@@ -12,7 +12,8 @@ from taskdeck_store.contract import Fault, Store, StoreError
 from taskdeck_store.machine import Code, missing
 from taskdeck_store.paging import every_event
 from taskdeck_store.readable import Readable, open_readable
-from taskdeck_store.values import Action, Event, State
+from taskdeck_store.values import QUEUE, Action, Event, State
+from taskdeck_store.wording import did
 from taskdeck_tui.cli.columns import cut, fill
 from taskdeck_tui.cli.exits import OF_REFUSAL, Exit
 from taskdeck_tui.cli.output import DIM, Output
@@ -154,10 +155,12 @@ def _line(event: Event, output: Output) -> str:
     note = safe(event.note) if event.note else ""
     if output.columns is not None:
         note = cut(note, output.columns)
-    return f"{output.paint(head, DIM)}  {safe(event.task_id)}  {_move(event, output)}  {note}".rstrip()
+    return f"{output.paint(head, DIM)}  {safe(event.task_id) or 'queue'}  {_move(event, output)}  {note}".rstrip()
 
 
 def _move(event: Event, output: Output) -> str:
+    if event.task_id == QUEUE and event.from_state is event.to_state:
+        return safe(did(event))
     if event.from_state is event.to_state:
         return f"changed {', '.join(map(safe, event.changes))}" if event.changes else ""
     before = f"{output.state(event.from_state)} → " if event.from_state else ""

@@ -111,6 +111,14 @@ def _command(name: str, options: Namespace, output: Output) -> int:
             from taskdeck_tui.cli.reading import show
 
             return show(options, output)
+        case "pause":
+            from taskdeck_tui.cli.pausing import pause
+
+            return pause(options, output)
+        case "resume":
+            from taskdeck_tui.cli.pausing import resume
+
+            return resume(options, output)
         case "log":
             from taskdeck_tui.cli.log import log
 

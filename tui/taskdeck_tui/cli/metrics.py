@@ -138,6 +138,12 @@ def _families(found: Metrics, now: Time) -> Iterator[Metric]:
     yield tasks
     yield ages
     yield GaugeMetricFamily("taskdeck_overdue_tasks", "Tasks in progress whose lease has run out.", found.overdue)
+    said = "Pending tasks that depend on others which are not completed."
+    yield GaugeMetricFamily("taskdeck_blocked_tasks", said, found.blocked)
+    paused = GaugeMetricFamily("taskdeck_paused", "What workers do not claim, by filter.", labels=["query"])
+    for pause in found.pauses:
+        paused.add_metric([pause.query], 1)
+    yield paused
     transitions = CounterMetricFamily(
         "taskdeck_transitions", "Events of the audit log, by what was done.", labels=["action", "from", "to"]
     )
@@ -168,5 +174,6 @@ def _document(found: Metrics) -> Json:
     ]
     stays = {state.value: {"counts": one.counts, "seconds": one.seconds} for state, one in found.stays.items()}
     tasks = {state.value: {"count": tally.count, "oldest": tally.oldest} for state, tally in found.tallies.items()}
-    told = {"at": found.at, "tasks": tasks, "overdue": found.overdue, "events": found.events, "transitions": moves}
+    told = {"at": found.at, "tasks": tasks, "overdue": found.overdue, "blocked": found.blocked}
+    told |= {"pauses": found.pauses, "events": found.events, "transitions": moves}
     return to_builtins({**told, "stays": {"bounds": BOUNDS, "states": stays}, "last_at": found.last_at})

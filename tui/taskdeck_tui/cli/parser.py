@@ -158,6 +158,21 @@ def _releasing(parser: ArgumentParser) -> None:
     parser.add_argument("--overdue", action="store_true", help="in place of IDs: every task whose lease has run out")
 
 
+def _pause(parser: ArgumentParser) -> None:
+    _store(parser)
+    _query(parser, "only what matches this: tag:x priority<3 … (everything)")
+    parser.add_argument("--note", metavar="TEXT", type=values.text, help="why, for the audit log and the header")
+    _actor(parser)
+
+
+def _resume(parser: ArgumentParser) -> None:
+    _store(parser)
+    _query(parser, "what was paused, as it was typed then (everything)")
+    parser.add_argument("--all", action="store_true", help="end every pause")
+    parser.add_argument("--note", metavar="TEXT", type=values.text, help="why, for the audit log")
+    _actor(parser)
+
+
 def _log(parser: ArgumentParser) -> None:
     _store(parser)
     parser.add_argument("id", metavar="ID", nargs="?", default=None, type=values.text, help="of one task (all)")
@@ -294,6 +309,8 @@ FORMS: Mapping[str, Form] = {
     "show": Form("show all of one task", _show),
     **{action.value: _move(action) for action in MOVES},
     STEP: Form("the next forward action of each task's state", _acting),
+    "pause": Form("have workers claim nothing, or nothing that matches; --note is required", _pause, asks=True),
+    "resume": Form("end a pause", _resume, asks=True),
     "log": Form("show the audit log", _log),
     "replay": Form("go back: the board or a task as it was, events between, a task's story", _replay, asks=True),
     "stats": Form("measure what the audit log tells: throughput, times, attempts, failures, actors", _stats, asks=True),

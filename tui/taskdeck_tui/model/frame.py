@@ -77,6 +77,7 @@ def look_back(past: Past, wanted: Wanted, now: Time, follow: str | None) -> Look
         tallies=tallies,
         totals=tallies,
         windows=windows,
+        pauses=tuple(past.pauses()),
     )
 
 

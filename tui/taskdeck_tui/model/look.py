@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from taskdeck_store.contract import Change, Key, Order, Store, Tally, Window, key
+from taskdeck_store.contract import Change, Key, Order, Pause, Store, Tally, Window, key
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.values import Event, State, Task, Time
 
@@ -72,6 +72,7 @@ class Look(Struct, frozen=True, kw_only=True):
     task: Task | None = None
     events: tuple[Event, ...] = ()
     stands: Mapping[str, State | None] = {}
+    pauses: tuple[Pause, ...] = ()
     audited: bool = True
     damage: str | None = None
     mended: tuple[str, ...] = ()
@@ -114,6 +115,7 @@ def look(store: Store, wanted: Wanted, at: Time, last: Look | None = None, *, la
             task=task,
             events=events,
             stands=stands,
+            pauses=tuple(store.pauses()) if last is None or fresh.changes or not fresh.complete else last.pauses,
             audited=store.audited,
             damage=store.damage,
             mended=store.mended,

@@ -12,6 +12,7 @@ from textual.widget import Widget
 from taskdeck_store.clock import to_seconds
 from taskdeck_store.values import Time
 from taskdeck_tui.model.frame import Frame
+from taskdeck_tui.pausing import told as paused_told
 from taskdeck_tui.safe import safe
 from taskdeck_tui.span import span
 from taskdeck_tui.telling import ago, moment
@@ -35,10 +36,13 @@ class Banner(Widget):
         self._now: Time = ""
         self._is_lost = False
         self._armed: list[str] = []
+        self._paused = ""
 
     def tell(self, frame: Frame, now: Time) -> None:
         """Say where this frame stands, and how long ago that was."""
         self._frame, self._now = frame, now
+        if frame.look is not None:
+            self._paused = paused_told(frame.look.pauses)
         self.refresh()
 
     def arm(self, loop_from: int | None, compared: int | None) -> None:
@@ -57,12 +61,23 @@ class Banner(Widget):
     def render(self) -> Content:
         """Lay out as much as there is room for."""
         width = self.content_size.width
-        told = banner(self._store, self._frame, self._now, width, armed=self._armed, is_lost=self._is_lost)
+        told = banner(
+            self._store, self._frame, self._now, width, armed=self._armed, is_lost=self._is_lost, paused=self._paused
+        )
         return Content(told).truncate(width, ellipsis=True)
 
 
-def banner(store: str, frame: Frame | None, now: Time, width: int, *, armed: Sequence[str], is_lost: bool) -> str:
-    """Return what the banner says in `width` cells: first what is needed most."""
+def banner(
+    store: str,
+    frame: Frame | None,
+    now: Time,
+    width: int,
+    *,
+    armed: Sequence[str],
+    is_lost: bool,
+    paused: str = "",
+) -> str:
+    """Return what the banner says in `width` cells: first what is needed most. `paused` is what was paused then."""
     if frame is None or not frame.whole:
         if is_lost:
             return f"◀ PAST{_GAP}{_LOST}"
@@ -83,12 +98,13 @@ def banner(store: str, frame: Frame | None, now: Time, width: int, *, armed: Seq
     new = f"+{frame.arrived:,} since" if frame.arrived else ""
     since = _since(frame.at, now) if frame.at is not None else ""
     wrong = _LOST if is_lost else "✗ damaged" if frame.damage is not None else ""
-    full = ["◀ THE PAST", safe(store), at, since, where, wrong, new, loop, *armed, pace]
+    full = ["◀ THE PAST", safe(store), at, since, where, wrong, paused, new, loop, *armed, pace]
+    word = paused[: len("paused")]
     for parts in (
         full,
         [full[0], *full[2:]],
-        ["◀ PAST", at, where, wrong, new, loop, *armed, pace],
-        ["◀ PAST", short, where, wrong, new, *armed, pace],
+        ["◀ PAST", at, where, wrong, word, new, loop, *armed, pace],
+        ["◀ PAST", short, where, wrong, word, new, *armed, pace],
         ["◀ PAST", short, place, wrong[:1], new, *armed, pace[:1]],
         ["◀ PAST", short, place, wrong[:1], *armed, pace[:1]],
         ["◀ PAST", place, wrong[:1], pace[:1]],

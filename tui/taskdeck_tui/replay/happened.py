@@ -103,7 +103,7 @@ def event_told(event: Event | None) -> Content:
     note = event.note.strip() if event.note else ""
     parts: list[tuple[str, str]] = [
         (f"#{event.seq:,} ", "$muted"),
-        (f"{safe(event.task_id)} ", "bold"),
+        (f"{safe(event.task_id)} " if event.task_id else "", "bold"),
         (f"{who(event.actor)} {did(event)} ", ""),
     ]
     if event.from_state is not event.to_state:

@@ -145,7 +145,7 @@ class LogScreen(Page[None]):
     def on_rows_opened(self, message: Rows.Opened) -> None:
         """Ask for the task of the event to be opened."""
         line = self._known.get(self._seq(message.index))
-        if line is not None:
+        if line is not None and line.task_id:
             self.post_message(self.TaskWanted(line.task_id))
 
     def _learn(self, events: Sequence[Event]) -> None:
@@ -165,7 +165,7 @@ class LogScreen(Page[None]):
         if line is None:
             missing = f"event {seq} is not in the log" if seq in self._known else "…"
             return Content.styled(missing, "$muted")
-        glyph = (GLYPHS[line.state] if line.state else "×", f"bold {ink(line.state)}")
+        glyph = (GLYPHS[line.state] if line.state else "×" if line.task_id else "‖", f"bold {ink(line.state)}")
         times = [(f"{moment(line.at)}  {seq:>7}  ", "$muted")] if width >= _TIMES else []
         unsealed = [] if line.sealed else [("  · not sealed yet", "$muted")]
         when = ago(line.at, self._now).removesuffix(" ago")

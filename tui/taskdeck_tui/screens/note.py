@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import TextArea
 
@@ -12,14 +13,14 @@ from taskdeck_tui.screens.typed import Lines
 from taskdeck_tui.screens.wording import Named, below, title
 
 
-class NotePrompt(Prompt[str]):
-    """Asks for a note on an action; returns it stripped, or None when the action is called off."""
+class WhyPrompt(Prompt[str]):
+    """Asks for a note on what is to be done; returns it stripped, or None when that is called off."""
 
     AUTO_FOCUS = "TextArea"
 
-    def __init__(self, name: str, tasks: Sequence[Named], *, required: bool) -> None:
-        """`name` is the action's; `tasks` are those it is for. With `required`, the note may not be empty."""
-        super().__init__(title(name, tasks), below(tasks))
+    def __init__(self, name: str, title: Content, below: Content, *, required: bool) -> None:
+        """`name` is that of the action. With `required`, the note may not be empty."""
+        super().__init__(title, below)
         self._action = name
         self._required = required
 
@@ -44,3 +45,11 @@ class NotePrompt(Prompt[str]):
     def action_newline(self) -> None:
         """Begin a new line in the note."""
         self.query_one(TextArea).insert("\n")
+
+
+class NotePrompt(WhyPrompt):
+    """Asks for a note on an action on tasks."""
+
+    def __init__(self, name: str, tasks: Sequence[Named], *, required: bool) -> None:
+        """`name` is the action's; `tasks` are those it is for."""
+        super().__init__(name, title(name, tasks), below(tasks), required=required)
