@@ -210,7 +210,7 @@ class Processes:
 
     def _work(self, number: int, process: Process, part: Part, task: Task) -> None:
         try:
-            ended = process.do(part, task)
+            ended = process.do(part, task, lambda stream, text: None)
         except Exception as error:
             ended = failed(f"the process that did the work could not be asked: {headline(error)}")
             process.kill()
