@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from taskdeck_store.values import Action, Event, Time
 
@@ -69,6 +70,22 @@ class Said(Struct, frozen=True, kw_only=True):
     mark: tuple[int, ...] | None = None
 
 
+_NOTHING = Said()
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """A whole line of what was said, without its end; or, where `left_out` is not 0, how many characters are missing.
+
+    `at` is when it began.
+    """
+
+    at: Time
+    stream: Stream
+    part: str
+    text: str = ""
+    left_out: int = 0
+
+
 def folder_of(path: Path) -> Path:
     """Return the folder for what is said during attempts at the tasks of a store's file; there may be none yet."""
     real = Path(os.path.realpath(path))
@@ -98,11 +115,11 @@ def read(folder: Path | None, attempt: Attempt, before: Said | None = None) -> S
     What cannot be read, or is of another attempt, is as if nothing were kept.
     """
     if folder is None:
-        return before or Said()
+        return _NOTHING
     try:
         fd = os.open(file_of(folder, attempt.seq), _FLAGS)
     except OSError:
-        return Said()
+        return _NOTHING
     try:
         found = os.fstat(fd)
         mark = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
@@ -110,12 +127,66 @@ def read(folder: Path | None, attempt: Attempt, before: Said | None = None) -> S
             return before
         lines = _read(fd).split(b"\n") if stat.S_ISREG(found.st_mode) else [b""]
     except OSError:
-        return Said()
+        return _NOTHING
     finally:
         os.close(fd)
     is_its = _decoded(lines[0], Attempt) == attempt
     chunks = [_decoded(line, Chunk) for line in lines[1:] if line] if is_its else []
     return Said(chunks=tuple(chunk for chunk in chunks if chunk is not None), mark=mark)
+
+
+def since(chunks: Iterable[Chunk], place: int) -> tuple[list[Chunk], int]:
+    """Return what comes after so many characters, counting those left out, and how many there are in all.
+
+    So one who follows is told everything once, also when the middle has gone meanwhile.
+    """
+    found, end = [], 0
+    for chunk in chunks:
+        begins, end = end, end + len(chunk.text) + chunk.left_out
+        seen = max(0, place - begins)
+        if chunk.left_out and end > place:
+            found.append(replace(chunk, left_out=chunk.left_out - seen))
+        elif end > place:
+            found.append(replace(chunk, text=chunk.text[seen:]))
+    return found, max(end, place)
+
+
+class Lines:
+    """Makes lines of chunks: each stream's own, however others were said between."""
+
+    def __init__(self) -> None:
+        self._open: dict[Stream, Line] = {}
+        self._part = ""
+
+    def take(self, chunk: Chunk) -> Iterator[Line]:
+        """Yield the lines that a chunk ends."""
+        if chunk.left_out or chunk.part != self._part:
+            yield from self.rest()
+            self._part = chunk.part
+        if chunk.left_out:
+            yield Line(at=chunk.at, stream=chunk.stream, part=chunk.part, left_out=chunk.left_out)
+        *ended, last = chunk.text.split("\n")
+        for text in ended:
+            yield self._line(chunk, text)
+        if last:
+            self._open[chunk.stream] = self._line(chunk, last)
+
+    def rest(self) -> list[Line]:
+        """Return the lines that have not ended, and forget them."""
+        found, self._open = list(self._open.values()), {}
+        return found
+
+    def _line(self, chunk: Chunk, text: str) -> Line:
+        begun = self._open.pop(chunk.stream, None)
+        if begun is not None:
+            return replace(begun, text=begun.text + text)
+        return Line(at=chunk.at, stream=chunk.stream, part=chunk.part, text=text)
+
+
+def lines(chunks: Iterable[Chunk]) -> list[Line]:
+    """Return the lines of chunks, the last of each stream whether it has ended or not."""
+    making = Lines()
+    return [line for chunk in chunks for line in making.take(chunk)] + making.rest()
 
 
 def _read(fd: int) -> bytes:

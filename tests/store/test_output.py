@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from moving import put
+from msgspec import structs
 
 from conftest import Turned
 from taskdeck_store import Action, Store, Task, clock, command, create_store, open_store, output
@@ -301,7 +302,8 @@ def test_what_is_said_too_late_is_nobodys(store: Store, path: Path) -> None:
             with closing(open_store(str(path))) as other:
                 other.apply([command("taken", Action.FAIL, actor="ann", note="not this one")])
             assert late.wait(30)
-            print("taken, too late")
+            # More than waits until it is written.
+            print("taken, too late" * 10_000)
             is_said.set()
         else:
             late.set()
@@ -423,9 +425,11 @@ def test_what_cannot_be_kept_is_said_once_and_harms_nothing(store: Store, caplog
 def test_a_fork_keeps_nothing_and_disturbs_nothing(sqlite_store: Store) -> None:
     def execute(task: Task) -> None:
         print("before")
+        while not files(sqlite_store):
+            time.sleep(0.005)
         pid = os.fork()
         if not pid:
-            print("in the fork")
+            print("in the fork" * 10_000, flush=True)
             os._exit(0)
         os.waitpid(pid, 0)
         print("after")
@@ -444,6 +448,42 @@ def test_what_is_no_text_is_kept_as_far_as_it_is(sqlite_store: Store) -> None:
     put(sqlite_store, "t-1")
     work(sqlite_store, execute)
     assert kept(sqlite_store, "t-1") == [{("work", "stdout"): "ä \ufffd\n", ("work", "stderr"): "\x1b[31mred\x00\n"}]
+
+
+def test_who_follows_is_told_everything_once() -> None:
+    at = "2026-01-31T09:00:00.000000Z"
+    said = [Chunk(at=at, stream=Stream.STDOUT, text=text) for text in ("one\n", "two\n", "three\n")]
+    assert output.since(said, 0) == (said, 14)
+    assert output.since(said, 4) == (said[1:], 14)
+    assert output.since(said, 6) == ([structs.replace(said[1], text="o\n"), said[2]], 14)
+    assert output.since(said, 14) == ([], 14)
+    gap = Chunk(at=at, stream=Stream.STDOUT, text="", left_out=10)
+    later = [said[0], gap, said[2]]
+    assert output.since(later, 8) == ([structs.replace(gap, left_out=6), said[2]], 20)
+    assert output.since(later, 14) == ([said[2]], 20)
+    assert output.since([], 14) == ([], 14)
+
+
+def test_lines_are_those_of_each_stream() -> None:
+    at = "2026-01-31T09:00:00.000000Z"
+
+    def chunk(stream: Stream, text: str = "", part: str = "work", left_out: int = 0) -> Chunk:
+        return Chunk(at=at, stream=stream, text=text, part=part, left_out=left_out)
+
+    out, err = Stream.STDOUT, Stream.STDERR
+    pieces = [chunk(out, "one "), chunk(err, "wrong\nand "), chunk(out, "line\n\nend"), chunk(out, "less")]
+    pieces += [chunk(out, left_out=7), chunk(out, "x\n"), chunk(out, "open"), chunk(out, "looked", "verify")]
+    assert [(line.stream.value, line.part, line.text or line.left_out) for line in output.lines(pieces)] == [
+        ("stderr", "work", "wrong"),
+        ("stdout", "work", "one line"),
+        ("stdout", "work", 0),
+        ("stderr", "work", "and "),
+        ("stdout", "work", "endless"),
+        ("stdout", "work", 7),
+        ("stdout", "work", "x"),
+        ("stdout", "work", "open"),
+        ("stdout", "verify", "looked"),
+    ]
 
 
 def test_a_chunk_says_when(store: Store, now: Turned) -> None:
@@ -468,9 +508,9 @@ def test_a_chunk_says_when(store: Store, now: Turned) -> None:
 def test_whoever_waits_for_changes_of_the_store_is_not_woken(store: Store, path: Path) -> None:
     folder = store.output_folder
     assert folder is not None
-    keep(folder, 1, "said")
     while store.wait(0.05):
         store.changes()
+    keep(folder, 1, "said")
     keep(folder, 1, "said again")
     keep(folder, 2, "said")
     assert not store.wait(0.3)

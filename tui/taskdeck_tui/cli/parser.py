@@ -165,6 +165,12 @@ def _log(parser: ArgumentParser) -> None:
     parser.add_argument("--after", metavar="SEQ", type=values.count, default=0, help="events after this number only")
 
 
+def _output(parser: ArgumentParser) -> None:
+    _show(parser)
+    parser.add_argument("--attempt", metavar="N", type=values.number, help="only of one, counted from 1 (all)")
+    parser.add_argument("--follow", action="store_true", help="go on as more is said, until ctrl+c")
+
+
 def _replay(parser: ArgumentParser) -> None:
     _store(parser)
     parser.add_argument("id", metavar="ID", nargs="?", default=None, type=values.text, help="one task (all)")
@@ -295,6 +301,7 @@ FORMS: Mapping[str, Form] = {
     **{action.value: _move(action) for action in MOVES},
     STEP: Form("the next forward action of each task's state", _acting),
     "log": Form("show the audit log", _log),
+    "output": Form("show what was printed and logged in a task's attempts", _output),
     "replay": Form("go back: the board or a task as it was, events between, a task's story", _replay, asks=True),
     "stats": Form("measure what the audit log tells: throughput, times, attempts, failures, actors", _stats, asks=True),
     "verify": Form("check the audit log's chain of hashes, and the tasks against their events", _verify),
