@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from msgspec import Struct
@@ -245,6 +246,12 @@ class Store(Protocol):
     @property
     def manifest(self) -> Manifest | None:
         """What a bundle says of itself; None for every other store."""
+
+    @property
+    def output_folder(self) -> Path | None:
+        """Where what is said during attempts is kept, beside the store; see `taskdeck_store.output`. The folder need
+        not be there. None where nothing can be kept.
+        """
 
     def apply(self, commands: Sequence[Command], *, whole: bool = False) -> tuple[Outcome, ...]:
         """Commit all the commands that are legal in one atomic, durable commit; an outcome for each, in order.

@@ -32,6 +32,7 @@ from taskdeck_store.contract import (
     Window,
 )
 from taskdeck_store.machine import Code, Command, Refusal
+from taskdeck_store.output import folder_of
 from taskdeck_store.printable import one_line
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.remains import Remains, Salvage, salvaged
@@ -93,6 +94,11 @@ class Readable:
     def manifest(self) -> Manifest | None:
         """What a bundle says of itself; None for every other store."""
         return self._read(lambda store: store.manifest) if self._kind is None else None
+
+    @property
+    def output_folder(self) -> Path | None:
+        """Where what is said during attempts is kept; see the contract."""
+        return folder_of(self._path) if self._kind is not None else self._store.output_folder
 
     def apply(self, commands: Sequence[Command], *, whole: bool = False) -> tuple[Outcome, ...]:
         """Commit commands; see the contract. A damaged store takes none."""

@@ -88,6 +88,7 @@ def test_a_bundle_holds_all_tasks_and_events_of_a_store(worked: Path, target: Pa
             assert bundle.window(state, order) == store.window(state, order)
         assert (bundle.kind, bundle.read_only, bundle.audited, bundle.damage) == ("bundle", True, True, None)
         assert bundle.manifest == made.manifest
+        assert bundle.output_folder is None
         head = store.events()[-1].hash
         kind = store.kind
     found = checked(target)

@@ -334,6 +334,7 @@ def test_a_handle_says_what_it_is(store: Store, path: Path) -> None:
     assert store.address == str(path)
     assert store.kind in ("SQLite", "JSON")
     assert store.audited in (True, False)
+    assert store.output_folder == path.with_name(f".{path.name}.taskdeck-output")
     put(store, "t-1")
     assert store.audited
 

@@ -11,10 +11,12 @@ from textual.screen import Screen
 
 from taskdeck_store.clock import plus
 from taskdeck_store.machine import Code, command
+from taskdeck_store.output import Chunk, Said, Stream, attempts, lines
 from taskdeck_store.query.complete import Vocabulary
 from taskdeck_store.values import Action, Event, State
 from taskdeck_tui.hints import HintLine
 from taskdeck_tui.model.done import Done
+from taskdeck_tui.model.saying import Saying
 from taskdeck_tui.model.told import tell
 from taskdeck_tui.screens.confirm import Confirm
 from taskdeck_tui.screens.conflict import Conflict, ConflictCard
@@ -102,6 +104,24 @@ def conflicts() -> list[Conflict]:
     ]
 
 
+def said() -> Details:
+    """Return the details of a task whose worker says something."""
+    under_way = task(state=State.IN_PROGRESS, result=None, lease_until=plus(NOW, 40))
+    page = Details("task-17", under_way, history()[:-1], NOW)
+    colours, title = "\x1b[32m212 passed\x1b[0m, 1 failed", "\x1b]0;a title\x07"
+    pieces = [
+        (Stream.STDOUT, f"{title}collecting … 10 %\rcollecting … 100 %\n{colours}\n"),
+        (Stream.LOG, "INFO jobs.tests: the session test leaves a cookie behind\n"),
+        (Stream.STDERR, "warning: tests/test_login.py:14: the fixture is never closed, so that its server goes on\n"),
+        (Stream.STDOUT, "trying again with a fixture that is\x07"),
+    ]
+    chunks = [Chunk(at=NOW, stream=stream, text=text) for stream, text in pieces]
+    chunks.insert(1, Chunk(at=NOW, stream=Stream.STDOUT, text="", left_out=48_211))
+    attempt = attempts(history())[-1]
+    page.show_output(Saying(attempt=attempt, said=Said(chunks=tuple(chunks)), lines=tuple(lines(chunks)), above=1_240))
+    return page
+
+
 MANY = [(f"task-{number}", f"Bring the report of week {number} up to date and check its sums") for number in range(24)]
 WORDS = Vocabulary(tags=("flaky", "ci", "login", "docs"), owners=("ada", "worker-1"))
 
@@ -110,6 +130,7 @@ SCREENS: dict[str, Made] = {
     "note": (lambda: NotePrompt("reject", [("task-17", task().title)], required=True), ["enter"]),
     "confirm": (lambda: Confirm("approve", MANY), []),
     "details": (lambda: Details("task-17", task(), history(), NOW), []),
+    "output": (said, ["o"]),
     "story": (lambda: StoryPage(tell("task-17", history(), task(), NOW)), []),
     "story-end": (lambda: StoryPage(tell("task-17", history(), task(), NOW)), ["G"]),
     "story-past": (lambda: StoryPage(tell("task-17", history(), task(), NOW), live=False), ["G"]),

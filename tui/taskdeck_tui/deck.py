@@ -175,6 +175,10 @@ class Deck(App[int]):
         """Copy the task whose details are open."""
         (self._board.past or self._board).copy(message.task_id, whole=message.whole)
 
+    def on_details_output_wanted(self, message: Details.OutputWanted) -> None:
+        """Give the details what was said in an attempt."""
+        self._board.pages.read_output(message)
+
     def on_details_story_wanted(self, message: Details.StoryWanted) -> None:
         """Show the story of the task whose details are open."""
         (self._board.past or self._board.pages).open_story(message.task_id, only_why=message.only_why)

@@ -26,6 +26,8 @@ from taskdeck_tui.outlet import Outlet
 
 T = TypeVar("T")
 
+_UNKNOWN = object()
+
 RETRY = 0.25
 """Seconds between two tries to reach a store that is lost."""
 
@@ -130,8 +132,13 @@ class Reader:
         read: Callable[[Store], T],
         answer: Callable[[T], None],
         failed: Callable[[str], None] | None = None,
+        *,
+        known: T | object = _UNKNOWN,
     ) -> None:
-        """Read something from the store in the reading thread, and deliver the answer, or why there is none."""
+        """Read something from the store in the reading thread, and deliver the answer, or why there is none.
+
+        An answer that is the very one that is `known` is not: whatever is handed to a screen has it drawn anew.
+        """
 
         def job(store: Store) -> None:
             try:
@@ -141,7 +148,8 @@ class Reader:
                 if failed is not None:
                     self._outlet.hand(lambda: failed(message))
                 return
-            self._outlet.hand(lambda: answer(found))
+            if found is not known:
+                self._outlet.hand(lambda: answer(found))
 
         self._jobs.put(job)
         with self._wake:

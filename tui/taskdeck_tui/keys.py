@@ -146,6 +146,11 @@ KEYS: tuple[KeySpec, ...] = (
     _past("loop_to", ")", "loop_to", "loop to", "play round up to here; again, not any more"),
     _past("compare", "c", "compare", "compare", "this moment with another one: c here, c there", shown=True),
     _past("now", "escape q", "back", "now", "back to the board as it is now", shown=True),
+    _key(
+        "details", "Output", "output", "o", "output", "output", "what was said in its attempts, as it comes", shown=True
+    ),
+    _key("details", "Output", "attempt_back", "[", "attempt(-1)", "attempt back", "that of the attempt before"),
+    _key("details", "Output", "attempt_on", "]", "attempt(1)", "attempt on", "that of the next attempt"),
     _key("story", "Story", "story_markdown", "y", "copy", "copy Markdown", "copy the story as Markdown", shown=True),
     _key("story", "Story", "story_json", "Y", "copy_json", "copy JSON", "copy the story as JSON", shown=True),
     _key("details", "Move", "next_pane", "tab", "next_pane", "switch", "between fields and history", shown=True),

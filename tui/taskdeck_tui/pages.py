@@ -15,6 +15,7 @@ from taskdeck_store.values import Event, State, Task
 from taskdeck_tui.acting import Acting
 from taskdeck_tui.feed import Reader
 from taskdeck_tui.model.look import EVENTS_SHOWN, Look, standings
+from taskdeck_tui.model.saying import saying
 from taskdeck_tui.model.told import Told, tell
 
 if TYPE_CHECKING:
@@ -100,6 +101,13 @@ class Pages:
             self._follow()
 
         self._reader.ask(read, show, self._refuse)
+
+    def read_output(self, wish: Details.OutputWanted) -> None:
+        """Give the open details what was said in the attempt they ask for."""
+        details = self._details
+        if details is not None and details.task_id == wish.attempt.task_id:
+            before = wish.before
+            self._reader.ask(lambda store: saying(store, wish.attempt, before), details.show_output, known=before)
 
     def open_story(self, task_id: str, *, only_why: bool = False) -> None:
         """Show how one task came to be where it is, or nothing but the reasons."""

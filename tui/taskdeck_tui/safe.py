@@ -30,6 +30,9 @@ _EACH_UNSAFE = f"([{_BREAKS}]+)|([{_SILENT}])|[{_LOUD}]"
 _JSON_UNSAFE = f"[\x0b\x0c\x85\u2028\u2029{_LOUD}]"
 _BEYOND_ASCII = "[^\t-~]"
 
+_TOLD = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_].*?(?:\x07|\x1b\\)|[ -/]*[0-~])"
+"""What a terminal is told by a program: CSI sequences, strings for it, and the short ones."""
+
 _REPLACEMENT = "\ufffd"
 _TAB_WIDTH = 4
 
@@ -48,6 +51,15 @@ def safe(text: str) -> str:
 def safe_lines(text: str) -> list[str]:
     """Return a text's lines, each fit for a terminal, tabs set out to every fourth column; none for no text."""
     return [safe(line.expandtabs(_TAB_WIDTH)) for line in text.splitlines()]
+
+
+def printed(line: str) -> str:
+    """Return a line that a program printed as a terminal would leave it, and fit for one.
+
+    Colours and what else a terminal is told go; of what was written over itself, the last is shown.
+    """
+    plain = re.sub(_TOLD, "", line) if "\x1b" in line else line
+    return safe(plain.rstrip("\r").rpartition("\r")[2].expandtabs(_TAB_WIDTH))
 
 
 def safe_json(text: str, *, ascii_only: bool = False) -> str:

@@ -38,6 +38,7 @@ from taskdeck_store.jsonfile.ledger import Ledger
 from taskdeck_store.jsonfile.picture import Moved
 from taskdeck_store.lock import WriteLock
 from taskdeck_store.machine import Code, Command, Refusal
+from taskdeck_store.output import folder_of
 from taskdeck_store.pausing import query_of
 from taskdeck_store.printable import one_line
 from taskdeck_store.query.match import matches
@@ -114,6 +115,11 @@ class JsonStore:
     def audited(self) -> bool:
         """Whether the audit log has begun: it does with the first commit."""
         return self._ledger.log.seq > 0
+
+    @property
+    def output_folder(self) -> Path:
+        """Where what is said during attempts is kept; see the contract."""
+        return folder_of(self._path)
 
     def apply(self, commands: Sequence[Command], *, whole: bool = False) -> tuple[Outcome, ...]:
         """Commit commands; see the contract."""

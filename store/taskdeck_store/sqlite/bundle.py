@@ -38,6 +38,11 @@ class BundleStore(SqliteStore):
             return bundling.manifest(self._connection)
 
     @property
+    def output_folder(self) -> None:
+        """None: a bundle holds what is on record."""
+        return None
+
+    @property
     def read_only(self) -> bool:
         """Whether `apply` refuses everything: always."""
         return True

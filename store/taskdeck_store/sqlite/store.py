@@ -31,6 +31,7 @@ from taskdeck_store.contract import (
 )
 from taskdeck_store.lock import SUFFIX, WriteLock
 from taskdeck_store.machine import Code, Command, Refusal
+from taskdeck_store.output import folder_of
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.sqlite import opening, reads, writes
 from taskdeck_store.sqlite.faults import explained, explanation
@@ -101,6 +102,11 @@ class SqliteStore:
     def manifest(self) -> Manifest | None:
         """None: it is no bundle."""
         return None
+
+    @property
+    def output_folder(self) -> Path | None:
+        """Where what is said during attempts is kept; see the contract."""
+        return folder_of(self._path)
 
     @property
     def read_only(self) -> bool:

@@ -7,7 +7,9 @@ import inspect
 import threading
 from collections.abc import Awaitable
 from contextlib import suppress
+from contextvars import copy_context
 from enum import StrEnum
+from functools import partial
 
 import msgspec
 from msgspec import Struct
@@ -118,7 +120,9 @@ async def _in_thread(function: Handler, task: Task) -> object:
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(answer, found, raised)
 
-    threading.Thread(target=work, name="taskdeck-worker", daemon=True).start()
+    # What it says is said in the attempt, and its spans lie in that of the attempt.
+    work_here = partial(copy_context().run, work)
+    threading.Thread(target=work_here, name="taskdeck-worker", daemon=True).start()
     found, error = await answered
     if error is not None:
         raise _Raised from error

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Protocol, TypeAlias
 
+from taskdeck_store.output import Hear, Stream
 from taskdeck_store.values import Task
 from taskdeck_store.worker.failure import headline
 from taskdeck_store.worker.handlers import Handlers
+from taskdeck_store.worker.listening import heard_by
 from taskdeck_store.worker.part import Ended, Part, do, do_async, failed, needs_loop
 from taskdeck_store.worker.process import Process
 
@@ -25,8 +27,11 @@ Tell: TypeAlias = Callable[[int, Ended], None]
 class Runner(Protocol):
     """Does parts beside each other, as many as it is given. Each has a number of its own."""
 
-    def begin(self, number: int, part: Part, task: Task) -> None:
-        """Begin a part. Raises OSError or RuntimeError when there is no thread or process to be had for it."""
+    def begin(self, number: int, part: Part, task: Task, hear: Hear | None = None) -> None:
+        """Begin a part, and have `hear` told what is said meanwhile.
+
+        Raises OSError or RuntimeError when there is no thread or process to be had for it.
+        """
 
     def drop(self, number: int) -> None:
         """End a part, and say nothing of it."""
@@ -45,12 +50,12 @@ class Threads:
         self._busy: dict[int, _Thread] = {}
         self._taking = threading.Lock()
 
-    def begin(self, number: int, part: Part, task: Task) -> None:
+    def begin(self, number: int, part: Part, task: Task, hear: Hear | None = None) -> None:
         """Begin a part in a thread."""
         with self._taking:
             thread = self._idle.pop() if self._idle else _Thread(self._work)
             self._busy[number] = thread
-        thread.todo.put((number, part, task))
+        thread.todo.put((number, part, task, hear))
 
     def drop(self, number: int) -> None:
         """Leave the thread of a part to itself."""
@@ -67,8 +72,9 @@ class Threads:
 
     def _work(self, thread: _Thread) -> None:
         while (item := thread.todo.get()) is not None:
-            number, part, task = item
-            ended = do(self._handlers, part, task)
+            number, part, task, hear = item
+            with heard_by(hear):
+                ended = do(self._handlers, part, task)
             with self._taking:
                 if self._busy.pop(number, None) is None:
                     return
@@ -78,7 +84,7 @@ class Threads:
 
 class _Thread:
     def __init__(self, work: Callable[[_Thread], None]) -> None:
-        self.todo: SimpleQueue[tuple[int, Part, Task] | None] = SimpleQueue()
+        self.todo: SimpleQueue[tuple[int, Part, Task, Hear | None] | None] = SimpleQueue()
         # A daemon: a handler that never returns must not keep the process from ending.
         threading.Thread(target=work, args=(self,), name="taskdeck-worker", daemon=True).start()
 
@@ -94,9 +100,9 @@ class Loop:
         self._thread = threading.Thread(target=self._run, name="taskdeck-worker-loop", daemon=True)
         self._thread.start()
 
-    def begin(self, number: int, part: Part, task: Task) -> None:
+    def begin(self, number: int, part: Part, task: Task, hear: Hear | None = None) -> None:
         """Begin a part on the loop."""
-        self._loop.call_soon_threadsafe(self._begin, number, part, task)
+        self._loop.call_soon_threadsafe(self._begin, number, part, task, hear)
 
     def drop(self, number: int) -> None:
         """Cancel a part."""
@@ -124,16 +130,17 @@ class Loop:
         self._loop.run_until_complete(asyncio.gather(*under_way, return_exceptions=True))
         self._loop.close()
 
-    def _begin(self, number: int, part: Part, task: Task) -> None:
-        self._busy[number] = self._loop.create_task(self._do(number, part, task))
+    def _begin(self, number: int, part: Part, task: Task, hear: Hear | None) -> None:
+        self._busy[number] = self._loop.create_task(self._do(number, part, task, hear))
 
     def _cancel(self, number: int) -> None:
         under_way = self._busy.pop(number, None)
         if under_way is not None:
             under_way.cancel()
 
-    async def _do(self, number: int, part: Part, task: Task) -> None:
-        ended = await do_async(self._handlers, part, task)
+    async def _do(self, number: int, part: Part, task: Task, hear: Hear | None) -> None:
+        with heard_by(hear):
+            ended = await do_async(self._handlers, part, task)
         if self._busy.pop(number, None) is not None:
             self._tell(number, ended)
 
@@ -146,10 +153,10 @@ class Mixed:
         self._threads = Threads(handlers, tell)
         self._loop = Loop(handlers, tell) if any(needs_loop(handlers, part) for part in Part) else None
 
-    def begin(self, number: int, part: Part, task: Task) -> None:
+    def begin(self, number: int, part: Part, task: Task, hear: Hear | None = None) -> None:
         """Begin a part where it belongs."""
         runner = self._loop if self._loop is not None and needs_loop(self._handlers, part) else self._threads
-        runner.begin(number, part, task)
+        runner.begin(number, part, task, hear)
 
     def drop(self, number: int) -> None:
         """Drop a part, wherever it is."""
@@ -174,12 +181,12 @@ class Processes:
         self._busy: dict[int, Process] = {}
         self._taking = threading.Lock()
 
-    def begin(self, number: int, part: Part, task: Task) -> None:
+    def begin(self, number: int, part: Part, task: Task, hear: Hear | None = None) -> None:
         """Begin a part in a process."""
         process = self._taken() or Process(self._reference)
         with self._taking:
             self._busy[number] = process
-        arguments = (number, process, part, task)
+        arguments = (number, process, part, task, hear)
         threading.Thread(target=self._work, args=arguments, name="taskdeck-worker", daemon=True).start()
 
     def drop(self, number: int) -> None:
@@ -208,9 +215,9 @@ class Processes:
                 return process
             process.end()
 
-    def _work(self, number: int, process: Process, part: Part, task: Task) -> None:
+    def _work(self, number: int, process: Process, part: Part, task: Task, hear: Hear | None) -> None:
         try:
-            ended = process.do(part, task)
+            ended = process.do(part, task, hear or _unheard)
         except Exception as error:
             ended = failed(f"the process that did the work could not be asked: {headline(error)}")
             process.kill()
@@ -220,6 +227,10 @@ class Processes:
             if process.is_alive:
                 self._idle.append(process)
         self._tell(number, ended)
+
+
+def _unheard(stream: Stream, text: str) -> None:
+    """Hear what nobody keeps."""
 
 
 _CLOSING = 2.0

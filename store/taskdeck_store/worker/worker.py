@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -23,13 +23,16 @@ from taskdeck_store import clock, recovery
 from taskdeck_store.claiming import claim_of, new_owner
 from taskdeck_store.contract import Claiming, Fault, Outcome, Pause, Store, StoreError
 from taskdeck_store.machine import LEASED, Code, Command
+from taskdeck_store.output import attempt_of
 from taskdeck_store.pausing import said
 from taskdeck_store.query.terms import EVERYTHING, Query
-from taskdeck_store.values import Action, Claim, Task, Time
+from taskdeck_store.values import Action, Claim, Event, Task, Time
 from taskdeck_store.worker import commits
 from taskdeck_store.worker.backoff import Backoff
 from taskdeck_store.worker.failure import headline
 from taskdeck_store.worker.handlers import handlers_of, load
+from taskdeck_store.worker.keeping import Heard, Keeping, Kept
+from taskdeck_store.worker.listening import listening
 from taskdeck_store.worker.part import Ended, Part, failed
 from taskdeck_store.worker.runners import Mixed, Processes, Runner
 from taskdeck_store.worker.summary import Report, Summary
@@ -55,6 +58,13 @@ class _Held(Struct):
     claim: Claim
     claimed: float
     begun: float
+    kept: Kept | None
+    heard: Heard | None
+
+    def end(self) -> None:
+        """Hear no more of it: what it says from now on is not part of the attempt."""
+        if self.heard is not None:
+            self.heard.end()
 
 
 class _News:
@@ -140,6 +150,7 @@ class Worker:
         self._handlers = load(handlers, Path.cwd()) if isinstance(handlers, str) else handlers_of(handlers)
         self.verifies = self._handlers.verify is not None
         """Whether it looks at results itself."""
+        self._keeping: Keeping | None = None
         self._held: dict[int, _Held] = {}
         self._numbers = count(1)
         self._closings: list[tuple[Command, _Held]] = []
@@ -168,6 +179,12 @@ class Worker:
         interrupt above all, ends it when all is given back.
         """
         self._claims_left = 1 if until == "once" else None
+        folder = self._store.output_folder
+        self._keeping = Keeping(folder, self._now) if folder is not None else None
+        with listening() if folder is not None else nullcontext():
+            return self._run(until)
+
+    def _run(self, until: Until) -> Summary:
         runner = self._runner()
         try:
             while True:
@@ -186,6 +203,8 @@ class Worker:
             raise
         finally:
             runner.close()
+            if self._keeping is not None:
+                self._keeping.close()
 
     def _runner(self) -> Runner:
         def tell(number: int, ended: Ended) -> None:
@@ -200,6 +219,7 @@ class Worker:
         for number, ended in self._news.taken():
             held = self._held.pop(number, None)
             if held is not None:
+                held.end()
                 self._close(held, ended)
         self._end_late(runner)
         if time.monotonic() >= self._beat_at:
@@ -265,12 +285,12 @@ class Worker:
         for number, held in list(self._held.items()):
             if self._stop_by is not None and now >= self._stop_by:
                 del self._held[number]
-                runner.drop(number)
+                self._drop(runner, number, held)
                 if held.part is Part.WORK:
                     self._closings.append((commits.stopped(held.task, held.claim, actor=self.actor), held))
             elif limit is not None and now >= held.begun + limit:
                 del self._held[number]
-                runner.drop(number)
+                self._drop(runner, number, held)
                 what = "the work" if held.part is Part.WORK else "verify"
                 self._close(held, failed(f"{what} took longer than {limit:g} s, and was given up"))
 
@@ -284,8 +304,13 @@ class Worker:
     def _drop_lost(self, runner: Runner, task_ids: Collection[str]) -> None:
         for number, held in list(self._held.items()):
             if held.task.id in task_ids:
-                runner.drop(number)
-                self._lost(self._held.pop(number))
+                del self._held[number]
+                self._drop(runner, number, held)
+                self._lost(held)
+
+    def _drop(self, runner: Runner, number: int, held: _Held) -> None:
+        runner.drop(number)
+        held.end()
 
     def _recover(self) -> None:
         """Give back what dead workers held; what this one holds, and was late with, is its own to commit."""
@@ -319,17 +344,17 @@ class Worker:
         held = [held for _, held in self._closings]
         self._closings = []
         claimed = outcomes[len(closings) :]
-        taken = [(outcome.task, claim_of(outcome)) for outcome in claimed]
-        started = [(task, claim) for task, claim in taken if task is not None and claim is not None]
+        taken = [(outcome.task, claim_of(outcome), outcome.event) for outcome in claimed]
+        started = [(task, claim, event) for task, claim, event in taken if task and claim and event]
         # One that was taken away from this worker, and is in the queue again, may have come back to it.
-        self._drop_lost(runner, {task.id for task, _ in started})
-        for task, claim in started:
-            self._begin(runner, Part.WORK, task, claim)
+        self._drop_lost(runner, {task.id for task, _, _ in started})
+        for task, claim, event in started:
+            self._begin(runner, Part.WORK, task, claim, kept=self._kept(event))
         if self._claims_left is not None:
             self._claims_left -= len(started)
         for outcome, one in zip(outcomes, held, strict=False):
             self._closed(runner, outcome, one)
-        for task, _ in started:
+        for task, _, _ in started:
             self._said(Report(task=task, action=Action.START))
         return len(started)
 
@@ -342,7 +367,7 @@ class Worker:
             self._said(Report(task=outcome.task, action=asked.action, seconds=seconds, why=why))
             claim = claim_of(outcome)
             if asked.action is Action.SUBMIT and self.verifies and claim is not None:
-                self._begin(runner, Part.VERIFY, outcome.task, claim, claimed=held.claimed)
+                self._begin(runner, Part.VERIFY, outcome.task, claim, kept=held.kept, claimed=held.claimed)
         elif refusal is not None and refusal.code is Code.READ_ONLY:
             self._closings.append((asked, held))
             raise StoreError(Fault.READ_ONLY, refusal.message)
@@ -351,11 +376,26 @@ class Worker:
         else:
             self._lost(held, refusal.message if refusal is not None else None)
 
-    def _begin(self, runner: Runner, part: Part, task: Task, claim: Claim, *, claimed: float | None = None) -> None:
+    def _kept(self, start: Event) -> Kept | None:
+        return self._keeping.attempt(attempt_of(start)) if self._keeping is not None else None
+
+    def _begin(
+        self,
+        runner: Runner,
+        part: Part,
+        task: Task,
+        claim: Claim,
+        *,
+        kept: Kept | None,
+        claimed: float | None = None,
+    ) -> None:
         number, now = next(self._numbers), time.monotonic()
-        self._held[number] = _Held(part=part, task=task, claim=claim, claimed=claimed or now, begun=now)
+        heard = kept.part(part) if kept is not None else None
+        self._held[number] = _Held(
+            part=part, task=task, claim=claim, claimed=claimed or now, begun=now, kept=kept, heard=heard
+        )
         try:
-            runner.begin(number, part, task)
+            runner.begin(number, part, task, heard)
         except (OSError, RuntimeError) as error:
             self._news.put((number, failed(f"the work could not be begun: {headline(error)}")))
 

@@ -123,6 +123,10 @@ def _command(name: str, options: Namespace, output: Output) -> int:
             from taskdeck_tui.cli.log import log
 
             return log(options, output)
+        case "output":
+            from taskdeck_tui.cli.said import tell_output
+
+            return tell_output(options, output)
         case "replay":
             from taskdeck_tui.cli.past import replay
 

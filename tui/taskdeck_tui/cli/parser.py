@@ -180,6 +180,12 @@ def _log(parser: ArgumentParser) -> None:
     parser.add_argument("--after", metavar="SEQ", type=values.count, default=0, help="events after this number only")
 
 
+def _output(parser: ArgumentParser) -> None:
+    _show(parser)
+    parser.add_argument("--attempt", metavar="N", type=values.number, help="only of one, counted from 1 (all)")
+    parser.add_argument("--follow", action="store_true", help="go on as more is said, until ctrl+c")
+
+
 def _replay(parser: ArgumentParser) -> None:
     _store(parser)
     parser.add_argument("id", metavar="ID", nargs="?", default=None, type=values.text, help="one task (all)")
@@ -312,6 +318,7 @@ FORMS: Mapping[str, Form] = {
     "pause": Form("have workers claim nothing, or nothing that matches; --note is required", _pause, asks=True),
     "resume": Form("end a pause", _resume, asks=True),
     "log": Form("show the audit log", _log),
+    "output": Form("show what was printed and logged in a task's attempts", _output),
     "replay": Form("go back: the board or a task as it was, events between, a task's story", _replay, asks=True),
     "stats": Form("measure what the audit log tells: throughput, times, attempts, failures, actors", _stats, asks=True),
     "verify": Form("check the audit log's chain of hashes, and the tasks against their events", _verify),

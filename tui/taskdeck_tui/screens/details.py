@@ -1,4 +1,4 @@
-"""One task: all its fields, and its history, following it live."""
+"""One task: all its fields, its history, and what is said in its attempts, following it live."""
 
 from __future__ import annotations
 
@@ -14,18 +14,23 @@ from textual.types import CSSPathType
 from textual.widget import Widget
 from textual.widgets import Static
 
-from taskdeck_store.machine import STEP, actions_from
+from taskdeck_store.machine import LEASED, STEP, actions_from
+from taskdeck_store.output import Attempt, attempts
 from taskdeck_store.values import Event, State, Task, Time
 from taskdeck_tui.glyphs import GLYPHS, WORDS
 from taskdeck_tui.keys import bindings, refusals
+from taskdeck_tui.model.saying import Saying
 from taskdeck_tui.safe import safe
 from taskdeck_tui.screens.fields import Fields
 from taskdeck_tui.screens.history import Timeline, ink
+from taskdeck_tui.screens.output import OutputLines
 from taskdeck_tui.screens.page import SHEET, WIDE, Page
 from taskdeck_tui.screens.pager import Pager
 from taskdeck_tui.screens.pretty import Row, fitted
 from taskdeck_tui.telling import ago
 
+_LOOK = 0.25
+"""Seconds between two looks at what is said in an attempt that is under way."""
 _NOTHING_KNOWN: Mapping[str, State | None] = {}
 
 
@@ -57,6 +62,14 @@ class Details(Page[None]):
             super().__init__()
             self.task_id = task_id
             self.whole = whole
+
+    class OutputWanted(Message):
+        """What was said in an attempt is to be read; `before` is what is known of it."""
+
+        def __init__(self, attempt: Attempt, before: Saying | None) -> None:
+            super().__init__()
+            self.attempt = attempt
+            self.before = before
 
     class StoryWanted(Message):
         """The task's story is to be shown, or only why it is where it is."""
@@ -96,6 +109,12 @@ class Details(Page[None]):
         self._stands = stands
         self._fields = Fields()
         self._timeline = Timeline()
+        self._attempts: Sequence[Attempt] = attempts(events)
+        self._chosen: Attempt | None = None
+        self._saying: Saying | None = None
+        self._output = OutputLines()
+        self._output_line = 0
+        self._is_sought = False
 
     @property
     def task_id(self) -> str:
@@ -123,6 +142,21 @@ class Details(Page[None]):
     def on_mount(self) -> None:
         """Lay out what is known."""
         self._draw()
+        self._ask_output()
+        # Nobody is told of what is said.
+        self.set_interval(_LOOK, self._follow_output)
+
+    def show_output(self, saying: Saying | None) -> None:
+        """Show what was said in an attempt; None: nothing is kept here."""
+        if saying is self._saying or (saying is not None and saying.attempt != self._attempt):
+            return
+        is_first, self._saying = self._saying is None, saying
+        if self.in_place:
+            self._draw()
+            if is_first or saying is None:
+                self.refresh_bindings()
+            if self._is_sought:
+                self.action_output()
 
     def update_task(
         self,
@@ -138,10 +172,12 @@ class Details(Page[None]):
         self._gone = task is None
         self._seen = task or self._seen
         self._events = events
+        self._attempts = attempts(events)
         self._now = now
         self._audited = audited
         self._stands = stands
         if self.in_place:
+            self._ask_output()
             self._draw()
             if state is not (task.state if task else None):
                 self.refresh_bindings()
@@ -173,6 +209,10 @@ class Details(Page[None]):
             return self._legal(str(parameters[0]) if parameters else action)
         if action == "next_pane":
             return self._wide
+        if action == "output":
+            return self._saying is not None
+        if action == "attempt":
+            return self._saying is not None and self._neighbour(int(str(parameters[0]))) is not None
         return True
 
     def action_act(self, name: str) -> None:
@@ -203,6 +243,24 @@ class Details(Page[None]):
         """Ask why the task is where it is."""
         self.post_message(self.StoryWanted(self._task_id, only_why=True))
 
+    def action_output(self) -> None:
+        """Go to what was said, and to its end where more is to come."""
+        self._is_sought = False
+        pager = self.query_one("#fields", Pager)
+        pager.focus()
+        if self._is_under_way:
+            pager.action_cursor_bottom()
+        else:
+            pager.scroll_to(y=self._output_line, animate=False)
+
+    def action_attempt(self, by: int) -> None:
+        """Show what was said in another attempt."""
+        found = self._neighbour(by)
+        if found is not None:
+            self._chosen = found if found != self._attempts[-1] else None
+            self._is_sought = True
+            self._ask_output()
+
     def action_next_pane(self) -> None:
         """Go to the other pane."""
         self.screen.focus_next()
@@ -211,6 +269,35 @@ class Details(Page[None]):
         """Put the history where there is room for it."""
         if self.in_place:
             self._draw()
+
+    @property
+    def _attempt(self) -> Attempt | None:
+        """The attempt whose output is shown: the last, unless another was chosen."""
+        if self._chosen in self._attempts:
+            return self._chosen
+        return self._attempts[-1] if self._attempts else None
+
+    @property
+    def _is_under_way(self) -> bool:
+        """Whether more may be said in the attempt that is shown."""
+        task = self._seen
+        is_held = task is not None and task.state in LEASED and task.lease_until is not None
+        return is_held and not self._gone and bool(self._attempts) and self._attempt == self._attempts[-1]
+
+    def _neighbour(self, by: int) -> Attempt | None:
+        if self._attempt is None:
+            return None
+        place = self._attempts.index(self._attempt) + by
+        return self._attempts[place] if 0 <= place < len(self._attempts) else None
+
+    def _ask_output(self) -> None:
+        attempt = self._attempt
+        if attempt is not None:
+            self.post_message(self.OutputWanted(attempt, self._saying))
+
+    def _follow_output(self) -> None:
+        if self._is_under_way:
+            self._ask_output()
 
     def _legal(self, name: str) -> bool:
         if self._read_only or self._gone or self._seen is None:
@@ -222,7 +309,10 @@ class Details(Page[None]):
         wide = self._wide
         self.retitle()
         fields = self.query_one("#fields", Pager)
-        fields.show(self._all_lines if not wide else self._field_lines)
+        is_at_end = 0 < fields.max_scroll_y <= fields.scroll_offset.y
+        fields.show(self._all_lines if not wide else self._left_lines)
+        if is_at_end and self._output_line:
+            fields.action_cursor_bottom()
         if wide:
             self.query_one("#past-heading", Static).update(self._past())
             self.query_one("#history", Pager).show(self._history_lines, grows_on_top=True)
@@ -230,12 +320,26 @@ class Details(Page[None]):
     def _field_lines(self, width: int) -> list[Content]:
         return self._fields.lines(self._seen, self._now, width, self._stands) if self._seen else []
 
+    def _left_lines(self, width: int) -> list[Content]:
+        return self._with_output(self._field_lines(width), width)
+
+    def _with_output(self, lines: list[Content], width: int) -> list[Content]:
+        """Return lines with what was said below them: there, it may grow."""
+        self._output_line = 0
+        if self._saying is None or self._saying.attempt not in self._attempts:
+            return lines
+        self._output_line = len(lines) + 1
+        place = self._attempts.index(self._saying.attempt) + 1, len(self._attempts)
+        said = self._output.lines(self._saying, place, width, is_under_way=self._is_under_way)
+        return [*lines, Content(), *said]
+
     def _history_lines(self, width: int) -> list[Content]:
         return self._timeline.lines(self._events, self._now, width)
 
     def _all_lines(self, width: int) -> list[Content]:
         past = fitted([Row(self._past())], width)
-        return [*self._field_lines(width), Content(), *past, Content(), *self._history_lines(width)]
+        lines = [*self._field_lines(width), Content(), *past, Content(), *self._history_lines(width)]
+        return self._with_output(lines, width)
 
     def _past(self) -> Content:
         if not self._events:
