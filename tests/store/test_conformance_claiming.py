@@ -23,11 +23,14 @@ from taskdeck_store import (
     Claim,
     Claiming,
     Code,
+    Event,
     Fault,
     Outcome,
+    Pausing,
     State,
     Store,
     StoreError,
+    Task,
     claim_of,
     clock,
     command,
@@ -395,7 +398,10 @@ IDS = st.sampled_from(["t-1", "t-2", "t-3"])
 
 
 class Claims(RuleBasedStateMachine):
-    """Workers that die, stall past their lease, and come back late: at most one holds a task."""
+    """Workers that die, stall past their lease, and come back late: at most one holds a task.
+
+    The last task depends on the first, and the second is paused now and then.
+    """
 
     kind: ClassVar[type[Backend]]
 
@@ -406,8 +412,9 @@ class Claims(RuleBasedStateMachine):
         self.path = self.backend.make(self.folder)
         self.now = Turned()
         self.handles = [open_store(str(self.path), now=self.now) for _ in range(2)]
-        for task_id in ("t-1", "t-2", "t-3"):
-            put(self.handles[0], task_id)
+        for task_id, fields in (("t-1", {}), ("t-2", {"tags": ["x"]}), ("t-3", {"depends_on": ["t-1"]})):
+            put(self.handles[0], task_id, **fields)
+        self.paused: set[str] = set()
         self.holders: dict[str, Claim] = {}
         self.lost: list[tuple[str, Claim]] = []
         self.until: dict[str, str] = {}
@@ -415,15 +422,32 @@ class Claims(RuleBasedStateMachine):
     @rule(handle=st.integers(0, 1), owner=OWNERS, limit=st.integers(1, 2), seconds=st.sampled_from([-5, 0, 1, 20]))
     def claim(self, handle: int, owner: str, limit: int, seconds: int) -> None:
         self.now.turn(seconds)
-        free = sum(task.state is State.PENDING for task in self.handles[1 - handle].tasks())
+        free = sum(task.state is State.PENDING and self.may_run(task) for task in self.handles[1 - handle].tasks())
         outcomes = self.handles[handle].claim(claiming(owner, limit=limit))
         assert len(outcomes) == min(free, limit)
         for outcome in outcomes:
             claim = claim_of(outcome)
             assert claim is not None
             assert outcome.command.task_id not in self.holders
+            assert outcome.task is not None
+            assert self.may_run(outcome.task)
             self.holders[outcome.command.task_id] = claim
             self.until[outcome.command.task_id] = clock.plus(self.now(), LEASE)
+
+    def may_run(self, task: Task) -> bool:
+        if "" in self.paused or (task.id == "t-2" and "tag:x" in self.paused):
+            return False
+        first = self.handles[0].get("t-1")
+        return task.id != "t-3" or (first is not None and first.state is State.COMPLETED)
+
+    @rule(handle=st.integers(0, 1), query=st.sampled_from(["", "tag:x", "tag:x"]))
+    def pause_or_resume(self, handle: int, query: str) -> None:
+        resumes, operation = query in self.paused, f"op-{len(self.handles[0].events())}"
+        asked = Pausing(query=query, actor="ann", operation=operation, note="why", resumes=resumes)
+        assert isinstance(self.handles[handle].pause(asked), Event)
+        self.paused ^= {query}
+        for each in self.handles:
+            assert {pause.query for pause in each.pauses()} == self.paused
 
     @rule(handle=st.integers(0, 1), ids=st.sets(IDS), seconds=st.sampled_from([0, 1, 20]))
     def renew(self, handle: int, ids: set[str], seconds: int) -> None:
@@ -465,7 +489,12 @@ class Claims(RuleBasedStateMachine):
         task = self.handles[handle].get(task_id)
         assert task is not None
         if task.state is State.REVIEW:
-            done(self.handles[handle], task_id, Action.REJECT, note="why") if back else None
+            if back:
+                done(self.handles[handle], task_id, Action.REJECT, note="why")
+            elif task_id == "t-1":
+                done(self.handles[handle], task_id, Action.APPROVE)
+        elif task.state is State.COMPLETED:
+            return
         elif task.state is State.FAILED:
             done(self.handles[handle], task_id, Action.RETRY)
         else:
