@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -581,3 +581,36 @@ def test_to_open_a_store_twice_leaves_the_first_handle_its_locks(store: Store, p
     program = "import sys, taskdeck_store; print(taskdeck_store.open_store(sys.argv[1]).mended)"
     other = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, timeout=60)
     assert (other.stdout, other.stderr) == ("()\n", "")
+
+
+def test_who_waits_for_a_store_that_cannot_be_opened_does_not_try_without_end(path: Path) -> None:
+    """To open it makes files beside it, which wakes the others who wait for it; and these would wake him."""
+    opens = 0
+
+    def count(_: apsw.Connection) -> None:
+        nonlocal opens
+        opens += 1
+
+    with closing(open_store(str(path))) as store, closing(apsw.Connection(str(path))) as newer:
+        newer.pragma("user_version", len(schema.MIGRATIONS) + 1)
+        store.wait(0.1)
+        stop = threading.Event()
+
+        def meddle() -> None:
+            while not stop.wait(0.005):
+                path.with_name(f"{path.name}-journal").touch()
+
+        meddling = threading.Thread(target=meddle)
+        apsw.connection_hooks.append(count)
+        meddling.start()
+        try:
+            store.wait(0.6)
+            tried, begun = opens, time.monotonic()
+            newer.pragma("user_version", len(schema.MIGRATIONS))
+            while not store.wait(0.05):
+                assert time.monotonic() < begun + 10
+        finally:
+            apsw.connection_hooks.remove(count)
+            stop.set()
+            meddling.join()
+    assert tried < 10

@@ -18,6 +18,9 @@ _LOOK = 0.25
 """Seconds between looks that no notification asked for: a writer may die between its commit and its notice."""
 _AFTER_WAKE = 0.04
 _NAP = 0.002
+_RETRY = 0.2
+"""Seconds until a store that could not be opened is tried again: to open one makes files beside it, which wakes all who
+wait, and they would wake each other for ever."""
 
 _Sight: TypeAlias = tuple[tuple[int, int] | None, tuple[str, int] | None]
 """Which file is there (None: none), and which store in it, with the seq of its last event (None: it cannot be read)."""
@@ -35,6 +38,7 @@ class Waiter:
         self._read = read
         self._opened: Opened | None = None
         self._told: _Sight = (file, read())
+        self._failed: tuple[object, float] = (None, 0.0)
         self._watch = FolderWatch(path)
         self._closed = threading.Event()
         self._busy = threading.Lock()
@@ -90,6 +94,10 @@ class Waiter:
                 self._opened.close()
                 self._opened = None
             if self._opened is None:
+                found = mark(self._path)
+                if (found, True) == (self._failed[0], time.monotonic() < self._failed[1]):
+                    return None
+                self._failed = (found, time.monotonic() + _RETRY)
                 self._opened = Opened(self._path, patience=_PATIENCE, migrates=False)
             with explained(self._path, "read"):
                 return sight(self._opened.connection)
