@@ -142,12 +142,18 @@ def test_one_task_and_an_empty_queue_end_well(store: str) -> None:
         (["--handlers", "broken"], "--handlers: broken: ZeroDivisionError: division by zero"),
         (["--exec", "true", "--processes"], "a command has a process of its own anyway; leave out --processes"),
         (["--exec", "true", "--jobs", "0"], "argument --jobs: a number from 1 up is needed, not 0"),
-        (["--exec", "true", "--lease", "0"], "argument --lease: a number of seconds above 0 is needed, not '0'"),
+        (
+            ["--exec", "true", "--lease", "0"],
+            "argument --lease: a number of seconds is needed, above 0 and up to a year, not '0'",
+        ),
         (
             ["--exec", "true", "--backoff", "-1"],
-            "argument --backoff: a number of seconds from 0 up is needed, not '-1'",
+            "argument --backoff: a number of seconds is needed, from 0 up to a year, not '-1'",
         ),
-        (["--exec", "true", "--grace", "soon"], "argument --grace: a number of seconds above 0 is needed, not 'soon'"),
+        (
+            ["--exec", "true", "--grace", "soon"],
+            "argument --grace: a number of seconds is needed, above 0 and up to a year, not 'soon'",
+        ),
         (["--exec", "true", "priority<x"], None),
     ],
 )

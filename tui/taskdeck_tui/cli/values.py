@@ -52,14 +52,14 @@ def number(word: str) -> int:
 def seconds(word: str) -> float:
     """Return a length of time above zero, up to a year."""
     if not _SECONDS.fullmatch(word) or not 0 < float(word) <= _YEAR:
-        raise ArgumentTypeError(f"a number of seconds above 0 is needed, not {_cut(word)}")
+        raise ArgumentTypeError(f"a number of seconds is needed, above 0 and up to a year, not {_cut(word)}")
     return float(word)
 
 
 def pause(word: str) -> float:
     """Return a length of time from zero up to a year."""
     if not _SECONDS.fullmatch(word) or float(word) > _YEAR:
-        raise ArgumentTypeError(f"a number of seconds from 0 up is needed, not {_cut(word)}")
+        raise ArgumentTypeError(f"a number of seconds is needed, from 0 up to a year, not {_cut(word)}")
     return float(word)
 
 
