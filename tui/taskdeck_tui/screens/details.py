@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from textual.binding import BindingType
-from textual.containers import Container, Vertical
+from textual.containers import Container as Panes
+from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.types import CSSPathType
 from textual.widget import Widget
 from textual.widgets import Static
 
+from taskdeck_store.cards import card_of
 from taskdeck_store.machine import STEP, actions_from
-from taskdeck_store.values import Event, State, Task, Time
+from taskdeck_store.values import Card, Event, State, Task, Time
 from taskdeck_tui.glyphs import GLYPHS, WORDS
 from taskdeck_tui.keys import bindings, refusals
 from taskdeck_tui.safe import safe
@@ -32,7 +34,7 @@ _NOTHING_KNOWN: Mapping[str, State | None] = {}
 class Details(Page[None]):
     """A page on one task. `update_task` gives it the task as it is now; it asks for actions by message."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("task", "details"), *refusals("refuse")]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("task", "stepping", "details"), *refusals("refuse")]
     CSS_PATH: ClassVar[CSSPathType | None] = [SHEET, Path(__file__).with_name("details.tcss")]
 
     class ActionRefused(Message):
@@ -77,12 +79,16 @@ class Details(Page[None]):
         audited: bool = True,
         limit: int = 500,
         stands: Mapping[str, State | None] = _NOTHING_KNOWN,
+        output: Widget | None = None,
+        legal: Callable[[Sequence[Card]], Container[str]] | None = None,
     ) -> None:
         """Show a task and its events, in order of `seq`: at most the newest `limit` of them.
 
         `stands` tells where tasks are that it depends on.
 
-        With `read_only`, no action is offered. `audited` is False for a store that keeps no audit log yet.
+        With `read_only`, no action is offered. `audited` is False for a store that keeps no audit log yet. `output` is
+        a pane to have below; `legal` tells which keys do something to the task, where that is not for its state alone
+        to say.
         """
         super().__init__()
         self._task_id = task_id
@@ -94,6 +100,8 @@ class Details(Page[None]):
         self._audited = audited
         self._limit = limit
         self._stands = stands
+        self._output = output
+        self._names = legal
         self._fields = Fields()
         self._timeline = Timeline()
 
@@ -114,11 +122,13 @@ class Details(Page[None]):
 
     def body(self) -> Iterable[Widget]:
         """Yield the fields, and the history beside or below them."""
-        with Container(id="panes"):
+        with Panes(id="panes"):
             yield Pager(id="fields")
             with Vertical(id="past"):
                 yield Static(id="past-heading", markup=False)
                 yield Pager(id="history")
+        if self._output is not None:
+            yield self._output
 
     def on_mount(self) -> None:
         """Lay out what is known."""
@@ -172,7 +182,7 @@ class Details(Page[None]):
         if action in ("act", "step"):
             return self._legal(str(parameters[0]) if parameters else action)
         if action == "next_pane":
-            return self._wide
+            return self._wide or (self._output is not None and self._output.display)
         return True
 
     def action_act(self, name: str) -> None:
@@ -215,6 +225,8 @@ class Details(Page[None]):
     def _legal(self, name: str) -> bool:
         if self._read_only or self._gone or self._seen is None:
             return False
+        if self._names is not None:
+            return name in self._names([card_of(self._seen)])
         state = self._seen.state
         return state in STEP if name == "step" else name in actions_from(state)
 
