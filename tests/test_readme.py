@@ -16,6 +16,7 @@ from e2e.terminal import Terminal
 from taskdeck_store import TABLE, State, open_store
 from taskdeck_store.query.parse import parse
 from taskdeck_tui.cli.exits import Exit
+from taskdeck_tui.cli.parser import FORMS
 from taskdeck_tui.config import load_config
 from taskdeck_tui.keys import KEYS
 
@@ -72,7 +73,7 @@ def test_every_block_runs_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def _run(words: list[str]) -> None:
-    if len(words) == 1:
+    if words[0] not in FORMS:
         with Terminal([*_TASKDECK, *words], columns=120, lines=30) as terminal:
             terminal.wait_for(r"(?i)pending.*review")
             terminal.wait_for("t-1")
@@ -116,7 +117,16 @@ def _keys() -> list[str]:
     return rows
 
 
-_TABLES = {"actions": _actions, "exits": _exits, "keys": _keys}
+def _stepping() -> list[str]:
+    rows = ["| key | name | what it does |", "|---|---|---|"]
+    for spec in KEYS:
+        if {"stepping", "held"} & set(spec.scopes):
+            where = "of what is held: " if "held" in spec.scopes else ""
+            rows.append(f"| {' '.join(f'`{key}`' for key in spec.keys)} | {spec.id} | {where}{spec.tooltip} |")
+    return rows
+
+
+_TABLES = {"actions": _actions, "exits": _exits, "keys": _keys, "stepping": _stepping}
 
 
 @pytest.mark.parametrize("name", _TABLES)

@@ -27,6 +27,7 @@ from taskdeck_tui.model.look import Wanted
 from taskdeck_tui.model.view import View
 from taskdeck_tui.outlet import Outlet
 from taskdeck_tui.remembered import Remembered
+from taskdeck_tui.stepping import Stepping
 from taskdeck_tui.writer import Writer
 
 STEPS: dict[State, tuple[Action, ...]] = {
@@ -174,6 +175,7 @@ async def staged(
     patience: float = 5.0,
     check_after: float = BEGIN,
     order: str = "",
+    handlers: str | None = None,
 ) -> AsyncIterator[Stage]:
     """Open the board of a store, as `run_board` does."""
     store = open_readable(str(path), read_only=read_only, now=now, patience=0.5)
@@ -182,6 +184,11 @@ async def staged(
     reader.prime()
     writer = Writer(lambda: open_store(str(path), now=now, patience=patience), outlet)
     locked = store.read_only and store.damage is None
+    stepping = None
+    if handlers is not None:
+        stepping = Stepping(
+            lambda: open_store(str(path), now=now, patience=patience), handlers, outlet, actor=actor, now=now
+        )
     deck = Deck(
         str(path),
         store.kind,
@@ -189,6 +196,7 @@ async def staged(
         writer,
         outlet,
         past=lambda: open_readable(str(path), read_only=True, now=now),
+        stepping=stepping,
         remembered=Remembered(order=order),
         read_only=locked,
         actor=actor,
@@ -202,5 +210,7 @@ async def staged(
             yield stage
     finally:
         writer.close(10)
+        if stepping is not None:
+            assert stepping.close(30)
         reader.close()
         other.close()

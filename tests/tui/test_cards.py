@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from taskdeck_store.values import Card, State
-from taskdeck_tui.board.cards import card_lines, cut
+from taskdeck_tui.board.cards import BUSY, card_lines, cut
 from taskdeck_tui.board.heading import brief, heading, strip_of_counts
 from taskdeck_tui.board.layout import layout, thumb
 
@@ -49,9 +49,13 @@ cards = st.builds(
 
 
 @given(
-    card=cards, width=st.integers(1, 120), lines=st.integers(1, 3), busy=st.booleans(), age=st.sampled_from(["", "5m"])
+    card=cards,
+    width=st.integers(1, 120),
+    lines=st.integers(1, 3),
+    busy=st.sampled_from(["", BUSY, "▶ at work"]),
+    age=st.sampled_from(["", "5m"]),
 )
-def test_every_line_is_exactly_as_wide_as_its_room(card: Card, width: int, lines: int, busy: bool, age: str) -> None:
+def test_every_line_is_exactly_as_wide_as_its_room(card: Card, width: int, lines: int, busy: str, age: str) -> None:
     laid_out = card_lines(card, width, lines, age, busy=busy)
     assert len(laid_out) == lines
     assert [cell_len(line) for line in text(laid_out)] == [width] * lines
@@ -100,7 +104,7 @@ def test_a_hostile_title_reaches_no_line() -> None:
 
 
 def test_a_commit_under_way_is_said() -> None:
-    assert "committing" in text(card_lines(card(), 36, 2, "5m", busy=True))[1]
+    assert "committing" in text(card_lines(card(), 36, 2, "5m", busy=BUSY))[1]
 
 
 @pytest.mark.parametrize(("width", "expected"), [(0, ""), (1, "…"), (3, "ab…"), (4, "abcd"), (6, "abcd  ")])

@@ -144,6 +144,31 @@ def test_a_store_alone_means_the_board(tmp_path: Path) -> None:
         assert "needs a terminal" in ran.err
 
 
+def test_a_board_with_handlers_says_what_is_wrong_with_them_before_it_opens(tmp_path: Path) -> None:
+    store = str(tmp_path / "tasks.db")
+    taskdeck("init", store)
+    (tmp_path / "jobs.py").write_text("def execute(task):\n    return 1\n")
+    for words, wrong in (
+        (("--handlers", "nowhere"), f"--handlers: there is no module nowhere, neither in {tmp_path} nor installed"),
+        (("--handlers", "jobs:no"), "--handlers: jobs has no no"),
+        (("--handlers", "jobs", "--read-only"), "--handlers is to do work, and with --read-only nothing may change"),
+    ):
+        code, out = on_terminal(store, *words, columns=200, cwd=tmp_path)
+        assert code == 2
+        assert wrong in out
+
+
+def test_a_board_with_handlers_is_not_opened_on_a_store_that_cannot_be_written(tmp_path: Path) -> None:
+    store, bundle = str(tmp_path / "tasks.db"), str(tmp_path / "tasks.bundle")
+    taskdeck("init", store)
+    taskdeck("add", store, "a task")
+    taskdeck("export", store, "--bundle", bundle)
+    (tmp_path / "jobs.py").write_text("def execute(task):\n    return 1\n")
+    code, out = on_terminal(bundle, "--handlers", "jobs", columns=200, cwd=tmp_path)
+    assert code == 6
+    assert "cannot be written to" in out
+
+
 def test_a_store_named_like_a_command_is_opened_by_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     taskdeck("init", "tasks.db")

@@ -65,6 +65,14 @@ def test_of_two_entries_on_one_key_the_first_stays() -> None:
     assert config.problems == ("config.toml line 3: 'n' cannot be freeze, it is step; freeze stays on p",)
 
 
+def test_the_keys_that_step_tasks_are_free_where_none_is_stepped() -> None:
+    write('[keys]\nfreeze = "c"\n')
+    assert load_config() == Config(keymap={"freeze": "c"})
+    assert load_config(steps=True).problems == (
+        "config.toml line 2: 'c' cannot be freeze, it is run_on; freeze stays on p",
+    )
+
+
 def test_taking_one_entry_out_does_not_leave_another_on_its_key() -> None:
     write('[keys]\nstep = "a"\napprove = "R"\n')
     config = load_config()

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import pytest
+from msgspec.structs import replace
 from stage import NOW, Stage, below, card, event, history, outcome, task
+from textual.content import Content
 from textual.screen import Screen
 
 from taskdeck_store.clock import plus
@@ -14,10 +16,16 @@ from taskdeck_store.machine import Code, command
 from taskdeck_store.output import Chunk, Said, Stream, attempts, lines
 from taskdeck_store.query.complete import Vocabulary
 from taskdeck_store.values import Action, Event, State
+from taskdeck_store.worker.held import Held, would
+from taskdeck_store.worker.part import Part
+from taskdeck_tui.debugger.held import HeldPage
+from taskdeck_tui.debugger.output import OutputPane
+from taskdeck_tui.debugger.result import ResultPrompt
 from taskdeck_tui.hints import HintLine
 from taskdeck_tui.model.done import Done
 from taskdeck_tui.model.saying import Saying
 from taskdeck_tui.model.told import tell
+from taskdeck_tui.model.transcript import Transcript, Voice
 from taskdeck_tui.screens.confirm import Confirm
 from taskdeck_tui.screens.conflict import Conflict, ConflictCard
 from taskdeck_tui.screens.details import Details
@@ -122,6 +130,34 @@ def said() -> Details:
     return page
 
 
+_ERROR = """KeyError: 'ISK'
+
+Traceback (most recent call last):
+  File "/srv/shop/rates.py", line 12, in execute
+    return task.data["amount"] * RATES[task.data["currency"]]
+                                 ~~~~~^^^^^^^^^^^^^^^^^^^^^^^^
+KeyError: 'ISK'"""
+
+
+def outcome_held(action: Action, why: str, **fields: Any) -> Held:
+    before = task(state=State.IN_PROGRESS, result=None)
+    found = would(Part.WORK, before, command("task-17", action, actor="ada", **fields), NOW)
+    assert isinstance(found, Held)
+    return replace(found, why=why)
+
+
+def stepped() -> Details:
+    said = Transcript()
+    said.add(Voice.HEAD, "execute\n")
+    said.add(Voice.OUT, "reading rates of 2026-01-30\n\t214 rates, 3 of them estimated\n")
+    said.add(Voice.LOG, "INFO rates: the cache is cold\n")
+    said.add(Voice.ERR, "no rate for ISK\n")
+    said.add(Voice.ERROR, _ERROR)
+    pane = OutputPane(said)
+    pane.tell(Content.styled("▶ at work for 12s", "$mode-frozen"))
+    return Details("task-17", task(state=State.IN_PROGRESS, result=None), history()[:-1], NOW, output=pane)
+
+
 MANY = [(f"task-{number}", f"Bring the report of week {number} up to date and check its sums") for number in range(24)]
 WORDS = Vocabulary(tags=("flaky", "ci", "login", "docs"), owners=("ada", "worker-1"))
 
@@ -137,6 +173,10 @@ SCREENS: dict[str, Made] = {
     "story-why": (lambda: StoryPage(tell("task-17", history(), task(), NOW), only_why=True), []),
     "conflict": (lambda: ConflictCard(conflicts(), NOW), []),
     "conflict-illegal": (lambda: ConflictCard(conflicts(), NOW), ["n"]),
+    "held": (lambda: HeldPage(outcome_held(Action.SUBMIT, "state:review", result=task().result)), []),
+    "held-error": (lambda: HeldPage(outcome_held(Action.RELEASE, "next", note=_ERROR)), []),
+    "result": (lambda: ResultPrompt("task-17", task().result), [",", "enter"]),
+    "stepped": (stepped, []),
     "log": (lambda: LogScreen(log_events(), NOW), ["j", "j"]),
     "mine": (lambda: MineScreen(done(), NOW), ["j", "enter"]),
     "help": (lambda: HelpScreen({"step": "n,f5"}), []),

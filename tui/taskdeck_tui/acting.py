@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 from textual.screen import Screen
@@ -17,12 +18,15 @@ from taskdeck_store.contract import Outcome
 from taskdeck_store.machine import RULES, Code, Command, new_operation
 from taskdeck_store.values import Card, Event
 from taskdeck_tui.feed import Reader
-from taskdeck_tui.keys import ASKS_NOTE
+from taskdeck_tui.keys import ASKS_NOTE, DEBUGGING
 from taskdeck_tui.model.done import Done
 from taskdeck_tui.model.intent import action_for, commands, legal, why_not
 from taskdeck_tui.status import Tone
 from taskdeck_tui.telling import outcome_line, outcome_told
 from taskdeck_tui.writer import Committed, Writer
+
+if TYPE_CHECKING:
+    from taskdeck_tui.debugger.debugger import Debugger
 
 CONFIRM_OVER = 10
 """An action on more tasks than this is confirmed once."""
@@ -31,8 +35,11 @@ CONFIRM_OVER = 10
 class Acting:
     """What one operator does with one board, and did.
 
-    `tell` says a sentence to the operator, `marked` is called when other tasks are being committed than before.
+    `tell` says a sentence to the operator, `marked` is called when other tasks are being committed than before. Where
+    there is a `debugger`, it does what its keys mean.
     """
+
+    debugger: Debugger | None = None
 
     def __init__(
         self,
@@ -65,10 +72,14 @@ class Acting:
 
     def legal(self, targets: Sequence[Card]) -> frozenset[str]:
         """Return the names of the keys that would do something to these tasks."""
-        return frozenset() if self._read_only else legal(targets)
+        found = frozenset() if self._read_only else legal(targets)
+        return found if self.debugger is None else found - DEBUGGING | self.debugger.legal(targets)
 
     def act(self, name: str, targets: Sequence[Card], *, unseen: bool = False) -> None:
         """Do what a key of this name means to the tasks as the operator saw them; `unseen`: some are out of sight."""
+        if self.debugger is not None and name in DEBUGGING:
+            self.debugger.act(name, targets)
+            return
         refusal = self._refusal(name, targets)
         if refusal is not None:
             self._tell(refusal, Tone.REFUSED)
@@ -79,6 +90,9 @@ class Acting:
 
     def refuse(self, name: str, targets: Sequence[Card]) -> None:
         """Say why a key of this name does nothing to the tasks, if so it is."""
+        if self.debugger is not None and name in DEBUGGING:
+            self.debugger.act(name, targets)
+            return
         refusal = self._refusal(name, targets)
         if refusal is not None:
             self._tell(refusal, Tone.REFUSED)

@@ -32,8 +32,11 @@ class Config(Struct, frozen=True, kw_only=True):
     problems: tuple[str, ...] = ()
 
 
-def load_config() -> Config:
-    """Read the user's file. A file or an entry that is wrong becomes a problem, never an error."""
+def load_config(*, steps: bool = False) -> Config:
+    """Read the user's file. A file or an entry that is wrong becomes a problem, never an error.
+
+    Without `steps`, tasks are not stepped, and the keys for that are free for others.
+    """
     path = config_path()
     try:
         text = path.read_bytes().decode()
@@ -63,7 +66,7 @@ def load_config() -> Config:
             wanted[id] = tuple(map(_textual_name, _listed(value)))
         else:
             problems.append(f"{_line(text, id)}{problem}")
-    problems.extend(f"{_line(text, id)}{problem}" for id, problem in _drop_clashes(wanted))
+    problems.extend(f"{_line(text, id)}{problem}" for id, problem in _drop_clashes(wanted, steps))
     return Config(
         keymap={id: ",".join(keys) for id, keys in wanted.items()},
         problems=tuple(safe(f"{path.name} {problem}") for problem in problems),
@@ -119,9 +122,9 @@ def _textual_name(key: str) -> str:
     return {",": "comma", " ": "space"}.get(key, key)
 
 
-def _drop_clashes(wanted: dict[str, tuple[str, ...]]) -> Iterator[tuple[str, str]]:
+def _drop_clashes(wanted: dict[str, tuple[str, ...]], steps: bool) -> Iterator[tuple[str, str]]:
     """Take out of `wanted` what would leave two things on one key of a screen, and tell of each."""
-    while (clash := _clash(wanted)) is not None:
+    while (clash := _clash(wanted, steps)) is not None:
         key, one, other = clash
         dropped = max((id for id in (one, other) if id in wanted), key=list(wanted).index)
         kept = other if dropped == one else one
@@ -129,11 +132,11 @@ def _drop_clashes(wanted: dict[str, tuple[str, ...]]) -> Iterator[tuple[str, str
         yield dropped, f"{key!r} cannot be {dropped}, it is {kept}; {dropped} stays on {' '.join(BY_ID[dropped].keys)}"
 
 
-def _clash(wanted: Mapping[str, tuple[str, ...]]) -> tuple[str, str, str] | None:
+def _clash(wanted: Mapping[str, tuple[str, ...]], steps: bool) -> tuple[str, str, str] | None:
     for scopes in SCREENS.values():
         owners: dict[str, str] = {}
         for spec in KEYS:
-            if set(spec.scopes).isdisjoint(scopes):
+            if set(spec.scopes).isdisjoint(scopes) or (not steps and "stepping" in spec.scopes):
                 continue
             for key in wanted.get(spec.id, tuple(map(_textual_name, spec.keys))):
                 owner = owners.setdefault(key, spec.id)

@@ -35,9 +35,11 @@ from taskdeck_tui.themes import DEFAULT_THEME, THEMES
 from taskdeck_tui.writer import Writer
 
 if TYPE_CHECKING:
+    from taskdeck_tui.debugger.held import HeldPage
     from taskdeck_tui.screens.details import Details
     from taskdeck_tui.screens.log import LogScreen
     from taskdeck_tui.screens.mine import MineScreen
+    from taskdeck_tui.stepping import Stepping
 
 FILTERS = ("state:review", "state:failed", "owner:me", "attempts>1", "age>1h", "priority<3", "owner:none")
 """The filters that the palette offers ready-made."""
@@ -70,17 +72,19 @@ class Deck(App[int]):
         outlet: Outlet,
         *,
         past: Callable[[], Store],
+        stepping: Stepping | None = None,
         travels: bool = False,
         remembered: Remembered,
         read_only: bool,
         actor: str,
         now: Clock,
     ) -> None:
-        """`past` opens the store once more, for time travel; a deck that `travels` begins with it. `remembered` is how
-        the board was left; the reader's first look is to be in that order.
+        """`past` opens the store once more, for time travel; a deck that `travels` begins with it. `stepping` has the
+        handlers to step tasks with. `remembered` is how the board was left; the reader's first look is to be in that
+        order.
         """
         super().__init__()
-        self._config: Config = load_config()
+        self._config: Config = load_config(steps=stepping is not None)
         self._remembered = remembered
         # Textual's own themes know nothing of the colours that our styles are written with.
         for name in list(self.available_themes):
@@ -96,6 +100,7 @@ class Deck(App[int]):
             writer,
             outlet,
             past=past,
+            stepping=stepping,
             travels=travels,
             read_only=read_only,
             actor=actor,
@@ -183,6 +188,11 @@ class Deck(App[int]):
         """Show the story of the task whose details are open."""
         (self._board.past or self._board.pages).open_story(message.task_id, only_why=message.only_why)
 
+    def on_held_page_decided(self, message: HeldPage.Decided) -> None:
+        """Do with an outcome that is held what was decided."""
+        if self._board.debugger is not None:
+            self._board.debugger.decide(message)
+
     def on_log_screen_wanted(self, message: LogScreen.Wanted) -> None:
         """Give the open log the events it asks for."""
         self._board.pages.load_log(message)
@@ -209,13 +219,14 @@ class Deck(App[int]):
         from taskdeck_tui.screens.help import HelpScreen
 
         here = frozenset(active.binding.id or "" for active in self.screen.active_bindings.values())
-        self.push_screen(HelpScreen(self._config.keymap, here))
+        self.push_screen(HelpScreen(self._config.keymap, here, steps=self._board.debugger is not None))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Offer every action, column, theme and some filters by name."""
         past = self._board.past if screen is self._board.past else None
         if screen is self._board or past is not None:
-            scopes = {"past"} if past is not None else {"board", "task"}
+            steps = {"stepping"} if self._board.debugger is not None else set()
+            scopes = {"past"} if past is not None else {"board", "task"} | steps
             for spec in KEYS:
                 if not scopes.isdisjoint(spec.scopes) and spec.id not in ("commands", "back"):
                     yield SystemCommand(

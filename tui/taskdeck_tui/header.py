@@ -27,7 +27,7 @@ _GLYPHS = {Mode.LIVE: "●", Mode.FROZEN: "‖", Mode.READ_ONLY: "◌", Mode.LOS
 
 
 _GAP = "  "
-_LEFT = ("program", "store", "mode", "alarm", "paused", "newer", "query")
+_LEFT = ("program", "store", "mode", "alarm", "paused", "newer", "stops", "query")
 _STYLES = {
     "program": "bold $head-text",
     "store": "$head-text",
@@ -35,6 +35,8 @@ _STYLES = {
     "paused": "bold reverse $mode-frozen",
     "newer": "$mode-frozen",
     "query": "italic $head-text",
+    "stops": "bold $mode-frozen",
+    "handlers": "$head-muted",
     "selected": "bold $mode-frozen",
     "tasks": "$head-text",
     "rate": "$head-muted",
@@ -52,11 +54,15 @@ _QUERY = 6
 """Cells that a filter keeps as long as it is told at all."""
 
 
+_STOPS = 12
+"""Cells that breakpoints keep as long as they are told and not counted."""
+
+
 class HeaderFacts(Struct, frozen=True, kw_only=True):
     """What the header says. `shown` and `total` count tasks; `rate` is completions a minute.
 
     `badge` tells how far the audit log has been verified, `alarm` what is wrong with it or the store, `paused` what of
-    the queue is paused.
+    the queue is paused. `handlers` names what tasks are stepped with, `stops` holds the breakpoints that are set.
     """
 
     store: str
@@ -72,6 +78,8 @@ class HeaderFacts(Struct, frozen=True, kw_only=True):
     badge: str = ""
     alarm: str = ""
     paused: str = ""
+    handlers: str = ""
+    stops: tuple[str, ...] = ()
 
 
 class HeaderLine(Widget):
@@ -119,11 +127,13 @@ def header_parts(facts: HeaderFacts, width: int) -> Sequence[tuple[str, str]]:
         "alarm": facts.alarm,
         "paused": facts.paused,
         "newer": "newer changes wait" if facts.newer else "",
+        "stops": f"◉ {safe(' · '.join(facts.stops))}" if facts.stops else "",
         "query": f"/{safe(facts.query)}" if facts.query else "",
         "selected": f"{facts.selected:,} selected" if facts.selected else "",
         "tasks": f"{facts.shown:,} of {facts.total:,} tasks" if facts.query else f"{facts.total:,} tasks",
     }
     for name, text in (
+        ("handlers", f"▶ {safe(facts.handlers)}" if facts.handlers else ""),
         ("rate", f"{facts.rate:.0f}/min" if facts.rate >= 10 else f"{facts.rate:.1f}/min"),
         ("spark", facts.spark),
         ("badge", facts.badge),
@@ -137,11 +147,13 @@ def header_parts(facts: HeaderFacts, width: int) -> Sequence[tuple[str, str]]:
         ("paused", lambda room: _cut(facts.paused, max(room, _PAUSED), tail=0)),
         ("selected", lambda _: f"{facts.selected:,} sel" if facts.selected else ""),
         ("newer", lambda _: "newer" if facts.newer else ""),
+        ("stops", lambda room: _cut(parts["stops"], max(room, _STOPS), tail=0)),
         ("query", lambda room: _cut(parts["query"], max(room, _QUERY), tail=0)),
         ("tasks", lambda _: ""),
         ("alarm", lambda room: _cut(facts.alarm, max(room, _ALARM), tail=0)),
         ("store", lambda room: _cut(parts["store"], max(room, _NAME), tail=max(room, _NAME) // 2)),
         ("newer", lambda _: ""),
+        ("stops", lambda _: f"◉{len(facts.stops)}" if facts.stops else ""),
         ("query", lambda _: ""),
         ("mode", lambda _: _GLYPHS[facts.mode]),
         ("selected", lambda _: ""),

@@ -18,10 +18,23 @@ if TYPE_CHECKING:
     from textual.binding import Binding
 
 Scope: TypeAlias = Literal[
-    "board", "task", "past", "page", "pane", "rows", "details", "story", "conflict", "prompt", "confirm", "filter"
+    "board",
+    "task",
+    "stepping",
+    "past",
+    "page",
+    "pane",
+    "rows",
+    "details",
+    "held",
+    "story",
+    "conflict",
+    "prompt",
+    "confirm",
+    "filter",
 ]
-"""Where a key works: on the board; on a task (board and details); on the board as it was; on any page over the board;
-in what scrolls on a page; in a list of rows; or on one page alone."""
+"""Where a key works: on the board; on a task (board and details); there, where there are handlers to step it with; on
+the board as it was; on any page over the board; in what scrolls on a page; in a list of rows; or on one page alone."""
 
 
 class KeySpec(Struct, frozen=True, kw_only=True):
@@ -52,6 +65,17 @@ def _act(key: str, action: Action) -> KeySpec:
     return _key("task", "Act", str(action), key, f"act('{action}')", str(action), tooltip, shown=True)
 
 
+_STEP = "the next forward action: start, submit or approve"
+
+
+def _stepping(id: str, keys: str, description: str, tooltip: str, *, shown: bool = False) -> KeySpec:
+    return _key("stepping", "Step", id, keys, f"act('{id}')", description, tooltip, shown=shown)
+
+
+def _held(choice: str, keys: str, description: str, tooltip: str) -> KeySpec:
+    return _key("held", "Held", f"held_{choice}", keys, f"decide('{choice}')", description, tooltip, shown=True)
+
+
 def _jump(key: str, state: State) -> KeySpec:
     word = said(state)
     return _key("board past", "Move", str(state), key, f"column('{state}')", word, f"jump to the column {word}")
@@ -77,7 +101,12 @@ def _past(id: str, keys: str, action: str, description: str, tooltip: str, *, sh
 
 
 KEYS: tuple[KeySpec, ...] = (
-    _key("task", "Act", "step", "s", "step", "step", "the next forward action: start, submit or approve", shown=True),
+    _key("task", "Act", "step", "s", "step", "step", f"{_STEP}; with --handlers, the work itself", shown=True),
+    _stepping("run_on", "c", "on to review", "claim it and do its work; again, stop after this", shown=True),
+    _stepping("run_out", "C", "to the end", "claim, work and verify; again, stop after this", shown=True),
+    _stepping("kill", "K", "kill", "kill the step under way; nothing of it is committed", shown=True),
+    _stepping("give_back", "D", "give back", "give a claimed task back to the queue; attempts + 1", shown=True),
+    _stepping("hold_at", "b", "hold at", "which outcomes to hold before they are committed", shown=True),
     _act("a", Action.APPROVE),
     _act("X", Action.REJECT),
     _act("R", Action.RETRY),
@@ -151,6 +180,11 @@ KEYS: tuple[KeySpec, ...] = (
     ),
     _key("details", "Output", "attempt_back", "[", "attempt(-1)", "attempt back", "that of the attempt before"),
     _key("details", "Output", "attempt_on", "]", "attempt(1)", "attempt on", "that of the next attempt"),
+    _held("commit", "enter", "commit", "commit it as it is"),
+    _held("change", "e", "change", "put another result in its place"),
+    _held("reject", "X", "reject", "send the task back to the queue instead; asks for a note"),
+    _held("throw_away", "d", "throw away", "commit nothing; the task stays claimed, and can be stepped again"),
+    _held("give_back", "D", "give back", "commit nothing, and give the task back to the queue"),
     _key("story", "Story", "story_markdown", "y", "copy", "copy Markdown", "copy the story as Markdown", shown=True),
     _key("story", "Story", "story_json", "Y", "copy_json", "copy JSON", "copy the story as JSON", shown=True),
     _key("details", "Move", "next_pane", "tab", "next_pane", "switch", "between fields and history", shown=True),
@@ -181,9 +215,10 @@ KEYS: tuple[KeySpec, ...] = (
 )
 
 SCREENS: Mapping[str, tuple[Scope, ...]] = {
-    "Board": ("board", "task"),
+    "Board": ("board", "task", "stepping"),
     "Past": ("past",),
-    "Details": ("page", "pane", "task", "details"),
+    "Details": ("page", "pane", "task", "stepping", "details"),
+    "Held": ("page", "pane", "held"),
     "Story": ("page", "pane", "story"),
     "Lists": ("page", "pane", "rows"),
     "Conflict": ("conflict", "pane"),
@@ -192,6 +227,9 @@ SCREENS: Mapping[str, tuple[Scope, ...]] = {
     "Filter": ("filter",),
 }
 """The scopes whose keys work together on a screen, by its name for people: there, a key can do one thing only."""
+
+DEBUGGING = frozenset({"step", *(spec.id for spec in KEYS if "stepping" in spec.scopes)})
+"""The names of the keys that step a task, where there are handlers for it."""
 
 BY_ID: Mapping[str, KeySpec] = {spec.id: spec for spec in KEYS}
 

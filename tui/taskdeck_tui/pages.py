@@ -19,6 +19,7 @@ from taskdeck_tui.model.saying import saying
 from taskdeck_tui.model.told import Told, tell
 
 if TYPE_CHECKING:
+    from taskdeck_tui.debugger.debugger import Debugger
     from taskdeck_tui.screens.details import Details
     from taskdeck_tui.screens.log import LogScreen
     from taskdeck_tui.screens.mine import MineScreen
@@ -31,8 +32,10 @@ _NEWEST = 1_000
 
 class Pages:
     """Opens pages over a screen. `follow` is called when a task is to be read with the next look, `refuse` with the
-    reason why a page cannot be opened.
+    reason why a page cannot be opened. Where there is a `debugger`, a task's details show what it says.
     """
+
+    debugger: Debugger | None = None
 
     def __init__(
         self,
@@ -81,6 +84,8 @@ class Pages:
         def show(found: tuple[Task | None, Sequence[Event], Mapping[str, State | None], bool]) -> None:
             from taskdeck_tui.screens.details import Details
 
+            if self._details is not None and self._details.task_id == task_id:
+                return
             task, events, stands, audited = found
             self._shown = task
             self._details = Details(
@@ -92,6 +97,8 @@ class Pages:
                 audited=audited,
                 limit=EVENTS_SHOWN,
                 stands=stands,
+                output=self.debugger.pane(task_id) if self.debugger is not None else None,
+                legal=self._acting.legal if self.debugger is not None else None,
             )
             self._push(self._details, closed)
             self._follow()

@@ -46,7 +46,7 @@ def main() -> None:
             for stream in (sys.stdout, sys.stderr):
                 with suppress(OSError, ValueError, AttributeError):
                     stream.flush()
-            asking.answer(ended)
+            asking.answer(ended, verifies=handlers is None or handlers.verify is not None)
 
 
 def _is_piped(stream: object) -> bool:

@@ -9,12 +9,12 @@ from taskdeck_store.worker.part import Ended, Part
 
 
 def closing(
-    part: Part, task: Task, ended: Ended, claim: Claim, *, actor: str, lease: Time | None, again: Time | None
+    part: Part, task: Task, ended: Ended, claim: Claim | None, *, actor: str, lease: Time | None, again: Time | None
 ) -> Command:
     """Return the command for what came of a part.
 
     A result is handed in with a `lease` to look at it, or with None; what goes back to the queue is left there until
-    `again`.
+    `again`. Without a `claim`, it is for the task as it was seen.
     """
     if ended.error is not None and part is Part.WORK:
         if ended.final or is_last(task):
@@ -50,5 +50,6 @@ def is_last(task: Task) -> bool:
     return task.attempts + 1 >= task.max_attempts
 
 
-def _held(task: Task, action: Action, claim: Claim, actor: str, **given: Json) -> Command:
-    return command(task.id, action, actor=actor, claim=claim, **given)
+def _held(task: Task, action: Action, claim: Claim | None, actor: str, **given: Json) -> Command:
+    seen = task.version if claim is None else None
+    return command(task.id, action, actor=actor, claim=claim, expect=seen, **given)

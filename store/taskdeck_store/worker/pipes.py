@@ -23,9 +23,13 @@ _MOST = 16
 
 
 class Pipes:
-    """Two pipes that a process gets as its standard output and standard error. POSIX only."""
+    """Two pipes that a process gets as its standard output and standard error. POSIX only.
 
-    def __init__(self) -> None:
+    What comes is handed on to the standard error of this process, unless it is to be `quiet`.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
         out, err = os.pipe(), os.pipe()
         self._streams = {out[0]: Stream.STDOUT, err[0]: Stream.STDERR}
         self.ends = out[1], err[1]
@@ -92,9 +96,10 @@ class Pipes:
             return 0
         if not data:
             return None
-        with suppress(OSError, ValueError, AttributeError):
-            sys.stderr.buffer.write(data)
-            sys.stderr.buffer.flush()
+        if not self._quiet:
+            with suppress(OSError, ValueError, AttributeError):
+                sys.stderr.buffer.write(data)
+                sys.stderr.buffer.flush()
         self._tell(pipe, data)
         return len(data)
 

@@ -39,21 +39,27 @@ class Asked(Struct, frozen=True):
 
 
 class Told(Struct, frozen=True):
-    """What the process says of a part: something that was logged, or what came of it, which is the last."""
+    """What the process says of a part: something that was logged, or what came of it, which is the last.
+
+    `verifies` says whether its handlers look at results: it alone has loaded them.
+    """
 
     logged: str | None = None
     ended: Ended | None = None
+    verifies: bool = True
 
 
 class Process:
     """A process that does one part after another. It loads the handlers that a reference names.
 
-    What it writes goes on to the standard error of this process.
+    What it writes goes on to the standard error of this process, unless it is `quiet`: then it is only heard.
     """
 
-    def __init__(self, reference: str) -> None:
+    def __init__(self, reference: str, *, quiet: bool = False) -> None:
+        self.verifies = True
+        """Whether its handlers look at results, as far as it has said so with the last part."""
         # On Windows, nobody can tell whether there is something in a pipe: what it writes goes where this one's does.
-        self._pipes = Pipes() if sys.platform != "win32" else None
+        self._pipes = Pipes(quiet=quiet) if sys.platform != "win32" else None
         out, err = self._pipes.ends if self._pipes is not None else (None, None)
         program = [sys.executable, "-m", _CHILD, reference, *([] if out is None else [str(out)])]
         try:
@@ -119,6 +125,7 @@ class Process:
         while (message := self._message(stream)) is not None:
             told = msgspec.convert(jsontext.decode(message), Told)
             if told.ended is not None:
+                self.verifies = told.verifies
                 return told.ended
             say = self._pipes.say if self._pipes is not None else hear
             say(Stream.LOG, told.logged or "")
@@ -165,11 +172,11 @@ class Asking:
         self._is_asked = bool(message)
         return msgspec.convert(jsontext.decode(message), Asked) if message else None
 
-    def answer(self, ended: Ended) -> None:
-        """Tell the worker what came of a part."""
+    def answer(self, ended: Ended, *, verifies: bool) -> None:
+        """Tell the worker what came of a part, and whether the handlers look at results."""
         with self._telling:
             self._is_asked = False
-            _write(self._answering, Told(ended=ended))
+            _write(self._answering, Told(ended=ended, verifies=verifies))
 
     def log(self, text: str) -> None:
         """Tell the worker what was logged. Any thread may call; what comes after the end of a part is not told."""

@@ -30,14 +30,16 @@ def rows_of(lines: int) -> int:
     return 1 if lines == 1 else lines + 1
 
 
-def card_lines(card: Card, width: int, lines: int, age: str, *, busy: bool = False) -> tuple[Line, ...]:
+def card_lines(card: Card, width: int, lines: int, age: str, *, busy: str = "") -> tuple[Line, ...]:
     """Lay a card out in `lines` lines (1 to 3) of exactly `width` cells.
 
     What does not fit is left out in this order: tags, priority, age, owner, attempts, id; the title is cut last.
-    `busy` says that a commit for this task is under way.
+    `busy` says what is under way with the task; that it is being committed stands for all else.
     """
     title = safe(card.title)
-    facts = [(BUSY, "busy")] if busy else _facts(card, age)
+    facts = _facts(card, age) if busy != BUSY else []
+    if busy:
+        facts.insert(0, (busy, "busy"))
     if lines == 1:
         return (_shared(title, facts, width),)
     if lines == 2:

@@ -16,15 +16,16 @@ from taskdeck_tui.span import held_back, span
 
 
 class Cell(Struct, frozen=True):
-    """What one card shows. `age` may tell that it is blocked, or when it is due;
-    `before_cursor` that the card under the cursor is next."""
+    """What one card shows. `age` may tell that it is blocked, or when it is due, `busy` what is under way;
+    `before_cursor` that the card under the cursor is next.
+    """
 
     id: str
     version: str
     age: str
     cursor: bool
     selected: bool
-    busy: bool
+    busy: str
     before_cursor: bool
 
 
@@ -48,8 +49,8 @@ class Scene(Struct, frozen=True):
     headings: tuple[Heading, ...] = ()
 
 
-def scene(view: View, layout: Layout, *, selected: Collection[str], busy: Collection[str], now: float) -> Scene:
-    """Return what is on screen at a time, in seconds since 1970; `selected` and `busy` hold ids."""
+def scene(view: View, layout: Layout, *, selected: Collection[str], busy: Mapping[str, str], now: float) -> Scene:
+    """Return what is on screen at a time, in seconds since 1970; `selected` holds ids, `busy` a word for some."""
     cells = {}
     for index, _, _ in layout.columns:
         column = view.columns[index]
@@ -65,7 +66,7 @@ def scene(view: View, layout: Layout, *, selected: Collection[str], busy: Collec
                 held_back(card, now) or _age(card.state_since, now),
                 focused and row == view.row,
                 card.id in selected,
-                card.id in busy,
+                busy.get(card.id, ""),
                 focused and row + 1 == view.row,
             )
     headings = tuple(

@@ -20,6 +20,7 @@ from taskdeck_store.clock import Clock, to_seconds
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.values import Card, Event, Task
 from taskdeck_tui.acting import Acting
+from taskdeck_tui.board.cards import BUSY
 from taskdeck_tui.board.filtering import Filtering
 from taskdeck_tui.board.selecting import Selecting
 from taskdeck_tui.board.standing import Standing
@@ -28,7 +29,7 @@ from taskdeck_tui.checking import Checked
 from taskdeck_tui.feed import News, Reader
 from taskdeck_tui.header import HeaderFacts, HeaderLine
 from taskdeck_tui.hints import HintLine
-from taskdeck_tui.keys import BY_ID, acts, bindings
+from taskdeck_tui.keys import BY_ID, DEBUGGING, acts, bindings
 from taskdeck_tui.model import orders, reads
 from taskdeck_tui.model.look import Jump, Look
 from taskdeck_tui.model.throughput import Throughput, sparkline
@@ -43,8 +44,10 @@ from taskdeck_tui.writer import Committed, Paused, Writer
 
 if TYPE_CHECKING:
     from taskdeck_store.contract import Pause, Store
+    from taskdeck_tui.debugger.debugger import Debugger
     from taskdeck_tui.replay.screen import ReplayScreen
     from taskdeck_tui.screens.filter import FilterBar
+    from taskdeck_tui.stepping import Stepping
 
 
 class BoardScreen(Screen[None]):
@@ -53,7 +56,7 @@ class BoardScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         # The board's own bindings of actions come first where they do something; these say why they do nothing.
         dataclasses.replace(binding, show=False) if acts(binding) else binding
-        for binding in bindings("board", "task")
+        for binding in bindings("board", "task", "stepping")
         if BY_ID[binding.id or ""].group != "Move"
     ]
     AUTO_FOCUS = "Board"
@@ -77,6 +80,7 @@ class BoardScreen(Screen[None]):
         outlet: Outlet,
         *,
         past: Callable[[], Store],
+        stepping: Stepping | None = None,
         travels: bool,
         read_only: bool,
         actor: str,
@@ -118,6 +122,28 @@ class BoardScreen(Screen[None]):
         self.pages = Pages(
             self, reader, self._acting, read_only=read_only, now=now, follow=self._want, refuse=self._refuse
         )
+
+        self._debugger = self._debugging(stepping) if stepping is not None else None
+        self._acting.debugger = self.pages.debugger = self._debugger
+
+    def _debugging(self, stepping: Stepping) -> Debugger:
+        from taskdeck_tui.debugger.debugger import Debugger
+
+        self._facts = replace(self._facts, handlers=stepping.handlers)
+        return Debugger(
+            self,
+            stepping,
+            me=self._me,
+            now=self._now,
+            open_details=self.pages.open_details,
+            tell=self._tell,
+            marked=self._mark,
+        )
+
+    @property
+    def debugger(self) -> Debugger | None:
+        """What steps tasks with the handlers that the board was given; None: it was given none."""
+        return self._debugger
 
     @property
     def lines(self) -> int:
@@ -192,6 +218,10 @@ class BoardScreen(Screen[None]):
         """Say why there is no step forward from here."""
         self.act("step")
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Have no keys that step a task where there are no handlers."""
+        return self._debugger is not None or action != "act" or parameters[0] not in DEBUGGING
+
     def action_select(self) -> None:
         """Select the task under the cursor, or let it go."""
         self._choice.toggle(self._view.held)
@@ -205,9 +235,10 @@ class BoardScreen(Screen[None]):
         self._choice.exactly(self._view.query)
 
     def action_details(self) -> None:
-        """Show all of the task under the cursor."""
-        if self._view.held is not None:
-            self.pages.open_details(self._view.held.id)
+        """Show all of the task under the cursor, or the outcome of its step that is held."""
+        held = self._view.held
+        if held is not None and not (self._debugger is not None and self._debugger.open_held(held.id)):
+            self.pages.open_details(held.id)
 
     def action_story(self) -> None:
         """Show the story of the task under the cursor."""
@@ -450,6 +481,7 @@ class BoardScreen(Screen[None]):
             shown=sum(column.tally.count for column in self._view.columns),
             selected=len(self._choice.selection.cards),
             query=self._view.query.text,
+            stops=tuple(self._debugger.stops) if self._debugger is not None else (),
             spark=sparkline(self._throughput.counts(now)),
             rate=self._throughput.a_minute(now),
             badge=self._standing.badge,
@@ -464,7 +496,9 @@ class BoardScreen(Screen[None]):
         self._status.where(f"{column.state.replace('_', ' ')} {place} · {self._order} order")
 
     def _mark(self) -> None:
-        self._board.mark(selected=self._choice.selection.cards.keys(), busy=set(self._acting.busy))
+        steps = self._debugger.marks if self._debugger is not None else {}
+        busy = {**steps, **dict.fromkeys(self._acting.busy, BUSY)}
+        self._board.mark(selected=self._choice.selection.cards.keys(), busy=busy)
         self._tell_header()
         self._hint()
 
@@ -475,6 +509,8 @@ class BoardScreen(Screen[None]):
         if not self._standing.frozen:
             self._board.tick(to_seconds(self._now()))
             self.pages.tick()
+        if self._debugger is not None:
+            self._debugger.tick()
         self._tell_header()
 
     def _throughput_begins(self, events: Sequence[Event]) -> None:

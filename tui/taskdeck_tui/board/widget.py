@@ -7,7 +7,7 @@ only those rows are drawn again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import ClassVar, Protocol
 
@@ -53,7 +53,9 @@ class Board(Widget, can_focus=True):
         f"board--{name}" for name in (*INKS, *GROUNDS, *(hue(state) for state in State))
     }
     BINDINGS: ClassVar[list[BindingType]] = [
-        binding for binding in bindings("board", "task") if BY_ID[binding.id or ""].group == "Move" or acts(binding)
+        binding
+        for binding in bindings("board", "task", "stepping")
+        if BY_ID[binding.id or ""].group == "Move" or acts(binding)
     ]
     ALLOW_SELECT = False
 
@@ -75,7 +77,7 @@ class Board(Widget, can_focus=True):
         self._lines = lines
         self._now = now
         self._selected: Collection[str] = ()
-        self._busy: Collection[str] = ()
+        self._busy: Mapping[str, str] = {}
         self._layout = layout(0, 0, lines, view.focus)
         self._scene = self._on_screen()
         self._painter = Painter(self._look_up)
@@ -92,8 +94,8 @@ class Board(Widget, can_focus=True):
         if not covered(view):
             self.post_message(self.Uncovered())
 
-    def mark(self, *, selected: Collection[str], busy: Collection[str]) -> None:
-        """Mark the cards of these ids as selected, and as being committed."""
+    def mark(self, *, selected: Collection[str], busy: Mapping[str, str]) -> None:
+        """Mark the cards of these ids as selected, and some with what is under way with them."""
         self._selected, self._busy = selected, busy
         self._draw_changed()
 

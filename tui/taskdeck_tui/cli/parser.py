@@ -75,6 +75,8 @@ def _formatter(prog: str) -> HelpFormatter:
 def _board(parser: ArgumentParser) -> None:
     _store(parser)
     parser.add_argument("--read-only", action="store_true", help="look only: no key changes a task")
+    steps = "with them, s on a task does its work: claim, execute, verify"
+    parser.add_argument("--handlers", metavar="MODULE:OBJECT", type=values.term, help=steps)
     _actor(parser)
 
 

@@ -11,7 +11,6 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, redirect_stdout
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -21,9 +20,10 @@ from taskdeck_store.values import Action, Json, State
 from taskdeck_tui.cli.actor import VARIABLE, actor
 from taskdeck_tui.cli.columns import cut, fill, width
 from taskdeck_tui.cli.exits import Exit, UsageError
+from taskdeck_tui.cli.handlers import loaded
 from taskdeck_tui.cli.output import DIM, Output
 from taskdeck_tui.cli.reading import asked
-from taskdeck_tui.safe import safe, safe_lines
+from taskdeck_tui.safe import safe
 from taskdeck_tui.span import due
 
 if TYPE_CHECKING:
@@ -75,8 +75,7 @@ def run(options: Namespace, output: Output) -> Exit:
 
 
 def _handlers(options: Namespace) -> Handlers | str:
-    from taskdeck_store.worker import WrongHandlers, failure, shell
-    from taskdeck_store.worker.handlers import load
+    from taskdeck_store.worker import shell
 
     if (options.handlers is None) == (options.command is None):
         raise UsageError("say what does the work: --handlers MODULE:OBJECT, or --exec COMMAND")
@@ -84,15 +83,7 @@ def _handlers(options: Namespace) -> Handlers | str:
         if options.processes:
             raise UsageError("a command has a process of its own anyway; leave out --processes")
         return shell.handlers(options.command)
-    try:
-        found = load(options.handlers, Path.cwd())
-    except WrongHandlers as error:
-        raise UsageError(f"--handlers: {error}") from None
-    except Exception as error:
-        # The first frame is this one.
-        theirs = error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
-        below = "".join(f"\n  {line}" for line in safe_lines(failure.told(theirs))[2:])
-        raise UsageError(f"--handlers: {options.handlers}: {failure.headline(error)}", below=below) from None
+    found = loaded(options.handlers)
     return options.handlers if options.processes else found
 
 

@@ -15,9 +15,15 @@ def board(options: Namespace) -> int:
     """Open the board of a store."""
     kind_there(path_of(options.store))
     _need_terminal("for scripts: taskdeck list STORE")
+    if options.handlers is not None:
+        if options.read_only:
+            raise UsageError("--handlers is to do work, and with --read-only nothing may change; leave one of them out")
+        from taskdeck_tui.cli.handlers import loaded
+
+        loaded(options.handlers)
     from taskdeck_tui.app import run_board
 
-    return run_board(options.store, read_only=options.read_only, actor=actor(options.actor))
+    return run_board(options.store, read_only=options.read_only, actor=actor(options.actor), handlers=options.handlers)
 
 
 def past(options: Namespace) -> int:

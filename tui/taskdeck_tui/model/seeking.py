@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from msgspec import Struct
 
 from taskdeck_store.query.match import matches
-from taskdeck_store.query.parse import QueryError, parse
-from taskdeck_store.query.terms import EVERYTHING, BlockedTerm, Field, NumberTerm, Query, TextTerm
+from taskdeck_store.query.named import asks_age, examples, parse_named
+from taskdeck_store.query.parse import QueryError
+from taskdeck_store.query.terms import EVERYTHING, BlockedTerm, Field, Query, TextTerm
 from taskdeck_store.timeline import NOWHERE, STATES, Timeline
 from taskdeck_store.values import Event, Task
 
-_OURS = re.compile(r'"(?:[^"\\]|\\.)*"|(?<!\S)(task|actor|action):(\S*)')
-_EXAMPLES = {"task": "task:t-1", "actor": "actor:ann", "action": "action:reject"}
+_NAMES = ("task", "actor", "action")
 
 
 class Seek(Struct, frozen=True):
@@ -69,22 +68,13 @@ def parse_seek(text: str, *, me: str) -> Seek:
 
     Raises QueryError, and nothing else, for a text that means nothing.
     """
-    found: dict[str, set[str]] = {name: set() for name in _EXAMPLES}
-    for word in _OURS.finditer(text):
-        if word[1] is None:
-            continue
-        names = word[2].split(",")
-        if not all(names):
-            raise QueryError(f"{word[1]}: needs a name, as in {_EXAMPLES[word[1]]}", word.start())
-        found[word[1]].update(me if word[1] == "actor" and name == "me" else name for name in names)
-    rest = _OURS.sub(lambda word: word[0] if word[1] is None else " " * len(word[0]), text)
-    query = parse(rest, me=me)
-    if any(isinstance(term, NumberTerm) and term.field is Field.AGE for term in query.terms):
+    found, query = parse_named(text, _NAMES, me=me)
+    if asks_age(query):
         told = "age: no event makes a task older; look for its state, and go on by minutes or hours"
         raise QueryError(told, text.casefold().index("age"))
     if any(isinstance(term, BlockedTerm) for term in query.terms):
         told = "blocked: a task is freed by what happens to others; look for these, as in task:t-1 action:approve"
         raise QueryError(told, text.casefold().index("blocked"))
     if not (query or any(found.values())):
-        raise QueryError(f"type what to look for: {' '.join(_EXAMPLES.values())} state:failed tag:x …", 0)
-    return Seek(text.strip(), frozenset(found["task"]), frozenset(found["actor"]), frozenset(found["action"]), query)
+        raise QueryError(f"type what to look for: {examples(_NAMES)} state:failed tag:x …", 0)
+    return Seek(text.strip(), found["task"], found["actor"], found["action"], query)

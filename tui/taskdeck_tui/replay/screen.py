@@ -426,7 +426,7 @@ class ReplayScreen(Screen[None]):
             view, _ = settle(self._board.view, frame.look)
             self._board.tick(to_seconds(frame.look.at))
             self._board.show(view)
-            self._board.mark(selected={frame.event.task_id} if frame.event is not None else (), busy=())
+            self._board.mark(selected={frame.event.task_id} if frame.event is not None else (), busy={})
             if frame.look.wanted.jump is not None:
                 self._board.arrive()
         self._happened.tell(frame)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from textual.binding import BindingType
-from textual.containers import Container, Vertical
+from textual.containers import Container as Panes
+from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.types import CSSPathType
 from textual.widget import Widget
 from textual.widgets import Static
 
+from taskdeck_store.cards import card_of
 from taskdeck_store.machine import LEASED, STEP, actions_from
 from taskdeck_store.output import Attempt, attempts
-from taskdeck_store.values import Event, State, Task, Time
+from taskdeck_store.values import Card, Event, State, Task, Time
 from taskdeck_tui.glyphs import GLYPHS, WORDS
 from taskdeck_tui.keys import bindings, refusals
 from taskdeck_tui.model.saying import Saying
@@ -37,7 +39,7 @@ _NOTHING_KNOWN: Mapping[str, State | None] = {}
 class Details(Page[None]):
     """A page on one task. `update_task` gives it the task as it is now; it asks for actions by message."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("task", "details"), *refusals("refuse")]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("task", "stepping", "details"), *refusals("refuse")]
     CSS_PATH: ClassVar[CSSPathType | None] = [SHEET, Path(__file__).with_name("details.tcss")]
 
     class ActionRefused(Message):
@@ -90,12 +92,16 @@ class Details(Page[None]):
         audited: bool = True,
         limit: int = 500,
         stands: Mapping[str, State | None] = _NOTHING_KNOWN,
+        output: Widget | None = None,
+        legal: Callable[[Sequence[Card]], Container[str]] | None = None,
     ) -> None:
         """Show a task and its events, in order of `seq`: at most the newest `limit` of them.
 
         `stands` tells where tasks are that it depends on.
 
-        With `read_only`, no action is offered. `audited` is False for a store that keeps no audit log yet.
+        With `read_only`, no action is offered. `audited` is False for a store that keeps no audit log yet. `output` is
+        a pane to have below; `legal` tells which keys do something to the task, where that is not for its state alone
+        to say.
         """
         super().__init__()
         self._task_id = task_id
@@ -107,6 +113,8 @@ class Details(Page[None]):
         self._audited = audited
         self._limit = limit
         self._stands = stands
+        self._pane = output
+        self._names = legal
         self._fields = Fields()
         self._timeline = Timeline()
         self._attempts: Sequence[Attempt] = attempts(events)
@@ -133,11 +141,13 @@ class Details(Page[None]):
 
     def body(self) -> Iterable[Widget]:
         """Yield the fields, and the history beside or below them."""
-        with Container(id="panes"):
+        with Panes(id="panes"):
             yield Pager(id="fields")
             with Vertical(id="past"):
                 yield Static(id="past-heading", markup=False)
                 yield Pager(id="history")
+        if self._pane is not None:
+            yield self._pane
 
     def on_mount(self) -> None:
         """Lay out what is known."""
@@ -208,9 +218,9 @@ class Details(Page[None]):
         if action in ("act", "step"):
             return self._legal(str(parameters[0]) if parameters else action)
         if action == "next_pane":
-            return self._wide
+            return self._wide or self._is_stepped
         if action == "output":
-            return self._saying is not None
+            return self._saying is not None and not self._is_stepped
         if action == "attempt":
             return self._saying is not None and self._neighbour(int(str(parameters[0]))) is not None
         return True
@@ -284,6 +294,11 @@ class Details(Page[None]):
         is_held = task is not None and task.state in LEASED and task.lease_until is not None
         return is_held and not self._gone and bool(self._attempts) and self._attempt == self._attempts[-1]
 
+    @property
+    def _is_stepped(self) -> bool:
+        """Whether what is said is in a pane of its own, since the task is stepped from here."""
+        return self._pane is not None and self._pane.display
+
     def _neighbour(self, by: int) -> Attempt | None:
         if self._attempt is None:
             return None
@@ -302,6 +317,8 @@ class Details(Page[None]):
     def _legal(self, name: str) -> bool:
         if self._read_only or self._gone or self._seen is None:
             return False
+        if self._names is not None:
+            return name in self._names([card_of(self._seen)])
         state = self._seen.state
         return state in STEP if name == "step" else name in actions_from(state)
 
@@ -327,6 +344,8 @@ class Details(Page[None]):
         """Return lines with what was said below them: there, it may grow."""
         self._output_line = 0
         if self._saying is None or self._saying.attempt not in self._attempts:
+            return lines
+        if self._is_stepped and self._chosen is None:
             return lines
         self._output_line = len(lines) + 1
         place = self._attempts.index(self._saying.attempt) + 1, len(self._attempts)

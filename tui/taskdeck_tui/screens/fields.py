@@ -43,7 +43,7 @@ class Fields:
             lines.extend(" " * room + line for line in rest)
         for label, value in _long(task):
             lines.append(Content())
-            lines.append(_rule(label, kind_of(value), width))
+            lines.append(rule(label, kind_of(value), width))
             lines.extend(self._body(label, value, width))
         return lines
 
@@ -56,8 +56,10 @@ class Fields:
         return kept[2]
 
 
-def _rule(label: str, kind: str, width: int) -> Content:
-    head = Content.assemble((label, "bold $hint-key"), "  ", (kind, "$muted"), " ")
+def rule(label: str, kind: str, width: int) -> Content:
+    """Return the line above a long field."""
+    what = ("  ", (kind, "$muted")) if kind else ()
+    head = Content.assemble((label, "bold $hint-key"), *what, " ")
     return head + Content.styled("─" * max(width - head.cell_length, 0), "$column-line")
 
 

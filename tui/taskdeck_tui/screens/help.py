@@ -68,12 +68,13 @@ class HelpScreen(Page[None]):
     CSS_PATH: ClassVar[CSSPathType | None] = [SHEET, Path(__file__).with_name("help.tcss")]
     AUTO_FOCUS = "Input"
 
-    def __init__(self, keymap: Mapping[str, str], here: Container[str] = ()) -> None:
+    def __init__(self, keymap: Mapping[str, str], here: Container[str] = (), *, steps: bool = True) -> None:
         """`keymap` holds the keys that the user bound anew, by id, as `taskdeck_tui.config` reads them; `here` the ids
-        of those that work where the help was asked for: what is of that place alone comes first.
+        of those that work where the help was asked for: what is of that place alone comes first. Without `steps`,
+        tasks are not stepped here, and the keys for that are left out.
         """
         super().__init__()
-        self._items = [*_keys(keymap, here), *_states(), *_filters(), *_rebinding()]
+        self._items = [*_keys(keymap, here, steps=steps), *_states(), *_filters(), *_rebinding()]
 
     def heading(self) -> Content:
         """Say what the field is for."""
@@ -142,11 +143,12 @@ def _searched(item: _Item) -> str:
     return f"{item.group} {item.left} {item.word} {item.sentence} {item.also}".casefold()
 
 
-def _keys(keymap: Mapping[str, str], here: Container[str]) -> Iterable[_Item]:
-    elsewhere = {spec.group for spec in KEYS if spec.id not in here or not {"board", "task"}.isdisjoint(spec.scopes)}
-    groups = dict.fromkeys(spec.group for spec in KEYS)
+def _keys(keymap: Mapping[str, str], here: Container[str], *, steps: bool) -> Iterable[_Item]:
+    every = [spec for spec in KEYS if steps or {"stepping", "held"}.isdisjoint(spec.scopes)]
+    elsewhere = {spec.group for spec in every if spec.id not in here or not {"board", "task"}.isdisjoint(spec.scopes)}
+    groups = dict.fromkeys(spec.group for spec in every)
     for group in sorted(groups, key=lambda group: group in elsewhere):
-        for spec in KEYS:
+        for spec in every:
             if spec.group == group:
                 keys = keymap[spec.id].split(",") if spec.id in keymap else spec.keys
                 shown = " ".join(key_text(key) for key in keys)
