@@ -15,6 +15,8 @@ import sys
 import threading
 import time
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Literal
 
 from taskdeck_store.contract import Fault, StoreError
 from taskdeck_store.folder import Folder
@@ -31,7 +33,7 @@ for _name in ("O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK", "O_BINARY"):
 
 
 class WriteLock:
-    """The write lock of a store, for one thread. The file at `path` is made when it is first held.
+    """The write lock of a store, for one thread at a time. The file at `path` is made when it is first held.
 
     `like` is the store's file: a new lock file gets its mode (and, from root, its owner), or 0600 without it.
     """
@@ -120,6 +122,9 @@ class WriteLock:
         for fd in filter(None, (self._fd, self._queue_fd)):
             os.close(fd)
         self._fd = self._queue_fd = None
+        if self._turn is not None:
+            self._turn.end()
+            self._turn = None
         self._folder.forget()
 
     def _acquired(self, deadline: float) -> int | None:
@@ -132,17 +137,13 @@ class WriteLock:
             return self._fd
         if self._queue_fd is None:
             self._queue_fd = self._opened(self._queue_path)
-        while True:
-            if self._turn is None or self._turn.over:
-                self._turn = _Turn(self._opened(self._path), self._opened(self._queue_path))
-            fd = self._turn.taken(deadline - time.monotonic())
-            if fd is not None:
-                os.close(self._fd)
-                self._fd, self._turn = fd, None
-                self._folder.forget()
-                return fd
-            if time.monotonic() >= deadline:
-                return None
+        if self._turn is None:
+            self._turn = _Turn(self._opened(self._path), self._opened(self._queue_path))
+        fd = self._turn.taken(deadline - time.monotonic(), self._fd)
+        if fd is not None:
+            self._fd = fd
+            self._folder.forget()
+        return fd
 
     def _at_once(self, fd: int) -> bool:
         if self._queue_fd is None:
@@ -232,56 +233,74 @@ class _Hold:
 
 
 class _Turn:
-    """A place in the queue, kept by a thread because waiting for a lock knows no timeout.
+    """A place in the queue, kept by a thread because waiting for a lock knows no timeout. It stays for the next time.
 
     Whoever stops waiting may come back to the same place; a lock that comes meanwhile is let go at once.
     """
 
     def __init__(self, fd: int, queue_fd: int) -> None:
-        self.over = False
         self._fd = fd
         self._queue_fd = queue_fd
-        self._wanted = False
-        self._locked = False
-        self._error: OSError | None = None
-        self._news = threading.Condition()
-        threading.Thread(target=self._wait, name="taskdeck-write-lock", daemon=True).start()
+        self._waits = False
+        self._is_wanted = False
+        self._changing = threading.Lock()
+        self._asked: SimpleQueue[bool] = SimpleQueue()
+        self._told: SimpleQueue[Literal[True] | OSError] = SimpleQueue()
+        threading.Thread(target=self._work, name="taskdeck-write-lock", daemon=True).start()
 
-    def taken(self, timeout: float) -> int | None:
-        """Return the locked descriptor; None after so many seconds, or when this place is given up already."""
-        with self._news:
-            self._wanted = True
-            try:
-                self._news.wait_for(lambda: self._locked or self.over, timeout)
-            except BaseException:
-                if self._locked:
-                    self._leave()
-                raise
-            finally:
-                self._wanted = False
-            if self._error is not None:
-                raise self._error
-            if not self._locked:
-                return None
-            self.over = True
-            return self._fd
-
-    def _wait(self) -> None:
+    def taken(self, timeout: float, instead: int) -> int | None:
+        """Return the locked descriptor, and keep another one instead of it; None after so many seconds."""
+        with self._changing:
+            self._is_wanted = True
+            if not self._waits:
+                self._waits = True
+                self._asked.put(True)
+        found: bool | OSError
         try:
-            _lock(self._queue_fd)
-            _lock(self._fd)
-        except OSError as error:
-            self._error = error
-        os.close(self._queue_fd)
-        with self._news:
-            self._locked = self._wanted and self._error is None
-            if not self._locked:
-                self._leave()
-            self._news.notify()
+            found = self._told.get(timeout=max(0.0, timeout))
+        except Empty:
+            found = self._given_up()
+        except BaseException:
+            if self._given_up() is True:
+                _unlock(self._fd)
+            raise
+        if isinstance(found, OSError):
+            raise found
+        if not found:
+            return None
+        fd, self._fd = self._fd, instead
+        return fd
 
-    def _leave(self) -> None:
+    def end(self) -> None:
+        """Let go of the files, at once or when the lock has come."""
+        self._asked.put(False)
+
+    def _given_up(self) -> bool | OSError:
+        """Stop waiting; return what came in the last moment, False if nothing did."""
+        with self._changing:
+            self._is_wanted = False
+            return False if self._told.empty() else self._told.get()
+
+    def _work(self) -> None:
+        while self._asked.get():
+            found: Literal[True] | OSError = True
+            try:
+                _lock(self._queue_fd)
+                try:
+                    _lock(self._fd)
+                finally:
+                    _unlock(self._queue_fd)
+            except OSError as error:
+                found = error
+            with self._changing:
+                self._waits = False
+                if self._is_wanted:
+                    self._is_wanted = False
+                    self._told.put(found)
+                elif found is True:
+                    _unlock(self._fd)
+        os.close(self._queue_fd)
         os.close(self._fd)
-        self.over = True
 
 
 if sys.platform == "win32":

@@ -146,6 +146,25 @@ def test_a_wait_that_was_given_up_lets_the_lock_go_when_it_comes(lock_path: Path
         pass
 
 
+def test_whoever_waits_again_and_again_has_one_thread_for_it_until_it_is_closed(lock_path: Path, like: Path) -> None:
+    first, second = WriteLock(lock_path, like), WriteLock(lock_path, like)
+    before = threading.active_count()
+    for _ in range(3):
+        with ExitStack() as held:
+            held.enter_context(first.hold(DEADLINE))
+            letting_go = threading.Thread(
+                target=lambda held=held: until(lambda: someone_queues(lock_path)) or held.close()
+            )
+            letting_go.start()
+            with second.hold(DEADLINE):
+                letting_go.join()
+                assert threading.active_count() == before + 1
+    second.close()
+    until(lambda: threading.active_count() == before)
+    with second.hold(0), pytest.raises(StoreError), first.hold(0):
+        pass
+
+
 def test_whoever_gave_up_can_come_back(lock_path: Path, like: Path) -> None:
     impatient, holder = WriteLock(lock_path, like), WriteLock(lock_path, like)
     with holder.hold(DEADLINE):
