@@ -212,7 +212,7 @@ class Stop(Protocol):
 
 
 class Store(Protocol):
-    """A place where tasks live. A handle serves one thread; `wait` alone may run in another.
+    """A place where tasks live. A handle serves one thread at a time; `wait` alone may run beside.
 
     Every method raises StoreError when the store as a whole cannot do it.
     """

@@ -475,12 +475,16 @@ def test_who_was_overtaken_commits_nothing(store: Store, opened: Opener, path: P
     assert (task.state, task.owner, task.result) == (State.IN_PROGRESS, "w-2", None)
 
 
-def test_a_lease_is_renewed_for_as_long_as_the_work_takes(path: Path) -> None:
+@pytest.mark.parametrize("before", [[], ["t-0"]], ids=["first work", "work that another thread began"])
+def test_a_lease_is_renewed_for_as_long_as_the_work_takes(path: Path, before: list[str]) -> None:
     with closing(open_store(str(path))) as store:
-        put(store, "t-1")
+        for task_id in (*before, "t-1"):
+            put(store, task_id)
         leases: set[str | None] = set()
 
         def execute(task: Task) -> int:
+            if task.id in before:
+                return 1
             with closing(open_store(str(path), read_only=True)) as other:
 
                 def renewed() -> bool:
@@ -490,7 +494,8 @@ def test_a_lease_is_renewed_for_as_long_as_the_work_takes(path: Path) -> None:
                 wait_for(renewed)
             return 1
 
-        assert work(store, execute, lease=0.3) == Summary(started=1, submitted=1)
+        both = 1 + len(before)
+        assert work(store, execute, lease=0.3) == Summary(started=both, submitted=both)
         assert len(store.events("t-1")) == 3
 
 
@@ -579,6 +584,8 @@ def test_a_task_that_comes_back_to_its_worker_is_not_worked_on_twice(path: Path)
 
 @pytest.mark.parametrize("is_async", [False, True])
 def test_what_takes_too_long_is_given_up(store: Store, is_async: bool) -> None:
+    # The second is begun by the thread that has done the first.
+    put(store, "t-0")
     put(store, "t-1", max_attempts=1)
     put(store, "t-2")
     stuck = threading.Event()
@@ -594,7 +601,7 @@ def test_what_takes_too_long_is_given_up(store: Store, is_async: bool) -> None:
 
     try:
         assert work(store, execute_async if is_async else execute, time_limit=0.2) == Summary(
-            started=2, submitted=1, failed=1
+            started=3, submitted=2, failed=1
         )
     finally:
         stuck.set()
@@ -662,6 +669,23 @@ def test_an_interrupt_gives_back_what_is_under_way_and_commits_what_is_done(stor
     go_on.set()
     assert [state(store, one) for one in "ab"] == [State.REVIEW, State.PENDING]
     assert store.events("b")[-1].note == "the worker was stopped"
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_what_is_committed_is_told_in_order_and_in_the_thread_of_run(store: Store, jobs: int) -> None:
+    for number in range(6):
+        put(store, f"t-{number}")
+    told: list[tuple[str, str | None]] = []
+    threads: set[int] = set()
+
+    def report(told_of: Report) -> None:
+        told.append((told_of.task.id, told_of.action))
+        threads.add(threading.get_ident())
+
+    assert work(store, lambda task: 1, jobs=jobs, report=report).submitted == 6
+    assert threads == {threading.get_ident()}
+    for number in range(6):
+        assert [action for task_id, action in told if task_id == f"t-{number}"] == [Action.START, Action.SUBMIT]
 
 
 def test_a_store_that_cannot_be_written_for_a_while_costs_nothing(path: Path, caplog: pytest.LogCaptureFixture) -> None:

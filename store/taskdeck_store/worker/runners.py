@@ -148,9 +148,10 @@ class Loop:
 class Mixed:
     """Threads, and a loop for what is to be awaited."""
 
-    def __init__(self, handlers: Handlers, tell: Tell) -> None:
+    def __init__(self, handlers: Handlers, tell: Tell, hand_in: Tell) -> None:
+        """`hand_in` is called instead of `tell` by a thread, which has nothing else to do then."""
         self._handlers = handlers
-        self._threads = Threads(handlers, tell)
+        self._threads = Threads(handlers, hand_in)
         self._loop = Loop(handlers, tell) if any(needs_loop(handlers, part) for part in Part) else None
 
     def begin(self, number: int, part: Part, task: Task, hear: Hear | None = None) -> None:

@@ -1,19 +1,23 @@
 """The worker: it takes tasks from the queue, has the handlers work on them, and commits what comes of it.
 
-One thread holds the store, claims, renews leases and commits; the handlers run elsewhere and never touch the store.
-What was done is handed in and the next task claimed in one commit. Every commit is fenced on the claim, so that a
-worker that comes too late changes nothing.
+The thread of `run` holds the store, claims, renews leases and commits; the handlers run elsewhere. While it only waits
+for them, whichever thread has done a part takes a turn in its place: it commits, claims, and goes on with what it
+claimed, so that no task waits for two threads to wake each other. The handlers never touch the store. What was done is
+handed in and the next task claimed in one commit. Every commit is fenced on the claim, so that a worker that comes too
+late changes nothing.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import nullcontext, suppress
+from enum import Enum, auto
 from itertools import count
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from random import Random
 from typing import Literal, TypeAlias
 
@@ -33,6 +37,7 @@ from taskdeck_store.worker.failure import headline
 from taskdeck_store.worker.handlers import handlers_of, load
 from taskdeck_store.worker.keeping import Heard, Keeping, Kept
 from taskdeck_store.worker.listening import listening
+from taskdeck_store.worker.news import News
 from taskdeck_store.worker.part import Ended, Part, failed
 from taskdeck_store.worker.runners import Mixed, Processes, Runner
 from taskdeck_store.worker.summary import Report, Summary
@@ -67,32 +72,15 @@ class _Held(Struct):
             self.heard.end()
 
 
-class _News:
-    """What the worker waits for: what has ended, told by any thread, and None as a wake-up, by any signal handler."""
+class _Next(Enum):
+    """What comes after a turn."""
 
-    def __init__(self) -> None:
-        # An Event would not do: a signal handler that sets it while it is waited for may wait for ever.
-        self._queue: SimpleQueue[tuple[int, Ended] | None] = SimpleQueue()
-        self._first: list[tuple[int, Ended] | None] = []
-        self.put = self._queue.put
-
-    def is_set(self) -> bool:
-        """Tell whether there are any."""
-        return bool(self._first) or not self._queue.empty()
-
-    def wait(self, timeout: float) -> None:
-        """Wait until there are some, or for so many seconds."""
-        if not self._first:
-            with suppress(Empty):
-                self._first.append(self._queue.get(timeout=timeout))
-
-    def taken(self) -> list[tuple[int, Ended]]:
-        """Return what has ended since the last call."""
-        found, self._first = self._first, []
-        with suppress(Empty):
-            while True:
-                found.append(self._queue.get_nowait())
-        return [item for item in found if item is not None]
+    END = auto()
+    TURN = auto()
+    NEWS = auto()
+    """Wait for what is under way."""
+    STORE = auto()
+    """Wait for work as well."""
 
 
 class Worker:
@@ -142,7 +130,9 @@ class Worker:
         self._due_at: float | None = None
         self._now = now
         self._tell = report
-        self._news = _News()
+        self._news = News()
+        self._untold: deque[Report] = deque()
+        self._failure: BaseException | None = None
         self._reference = handlers if isinstance(handlers, str) else None
         self._processes = processes
         if processes and self._reference is None:
@@ -169,7 +159,7 @@ class Worker:
     def stop(self, *, at_once: bool = False) -> None:
         """Have `run` claim nothing more, and return when what is under way is done; `at_once`, it is given back."""
         self._stop_by = time.monotonic() + (0.0 if at_once else self._grace)
-        self._news.put(None)
+        self._news.wake()
 
     def run(self, until: Until = "stopped") -> Summary:
         """Work until stopped, until nothing is to be claimed and all is done, or on one task; return what was done.
@@ -185,17 +175,28 @@ class Worker:
             return self._run(until)
 
     def _run(self, until: Until) -> Summary:
-        runner = self._runner()
+        turns = threading.Lock()
+        # For good: whatever thread comes late finds it taken, and touches nothing.
+        turns.acquire()
+        runner = self._runner(turns, until)
         try:
             while True:
                 try:
-                    is_done = self._turn(runner, until)
-                    self._trouble_since = None
+                    following = self._own_turn(runner, until)
                 except StoreError as error:
                     self._troubled(error)
-                    is_done = False
-                if is_done:
+                    following = _Next.TURN
+                if following is _Next.END:
                     return self.summary
+                if following is _Next.NEWS:
+                    seconds = self._until_next()
+                    turns.release()
+                    try:
+                        self._news.wait(seconds)
+                    finally:
+                        turns.acquire()
+                elif following is _Next.STORE:
+                    self._store.wait(self._until_next(), self._news)
         except StoreError:
             raise
         except BaseException:
@@ -206,16 +207,48 @@ class Worker:
             if self._keeping is not None:
                 self._keeping.close()
 
-    def _runner(self) -> Runner:
+    def _runner(self, turns: threading.Lock, until: Until) -> Runner:
         def tell(number: int, ended: Ended) -> None:
             self._news.put((number, ended))
 
+        def hand_in(number: int, ended: Ended) -> None:
+            if not turns.acquire(blocking=False):
+                tell(number, ended)
+                return
+            try:
+                self._news.keep((number, ended))
+                self._turn_of_another(runner, until)
+            finally:
+                turns.release()
+
         if self._processes and self._reference is not None:
             return Processes(self._reference, tell)
-        return Mixed(self._handlers, tell)
+        runner: Runner = Mixed(self._handlers, tell, hand_in)
+        return runner
 
-    def _turn(self, runner: Runner, until: Until) -> bool:
-        """Commit what is done, claim what is free, and wait for news; tell whether there is nothing more to do."""
+    def _own_turn(self, runner: Runner, until: Until) -> _Next:
+        """Have a turn in the thread of `run`, and say what others have left to be said there."""
+        self._news.awake()
+        failure, self._failure = self._failure, None
+        try:
+            if failure is not None:
+                raise failure
+            return self._turn(runner, until)
+        finally:
+            self._say()
+
+    def _turn_of_another(self, runner: Runner, until: Until) -> None:
+        """Have a turn in a thread that has done a part, and wake that of `run` where something is left for it."""
+        try:
+            following = self._turn(runner, until)
+        except BaseException as error:
+            self._failure = error
+            following = _Next.TURN
+        if following is not _Next.NEWS or self._untold:
+            self._news.wake()
+
+    def _turn(self, runner: Runner, until: Until) -> _Next:
+        """Commit what is done, and claim what is free; return what comes next."""
         for number, ended in self._news.taken():
             held = self._held.pop(number, None)
             if held is not None:
@@ -232,22 +265,21 @@ class Worker:
             # So that `wait` tells of what comes after this look.
             self._store.changes()
         claimed = self._commit(runner, free)
+        self._trouble_since = None
         self._is_idle = claimed < free
         if self._is_idle:
             self._look_at_pauses()
         self._due_at = self._next_due() if self._is_idle else None
-        if is_closing or self._closings:
+        if self._closings or (is_closing and self._free()):
             # What has gone back to the queue may be claimed now.
-            return False
+            return _Next.TURN
         if not self._held and (self._stop_by is not None or self._claims_left == 0):
-            return True
+            return _Next.END
         if not self._held and not claimed and until != "stopped" and time.monotonic() >= self._comes_back_by:
-            return True
+            return _Next.END
         if not self._is_idle:
-            self._news.wait(self._until_next())
-        elif was_idle:
-            self._store.wait(self._until_next(), self._news)
-        return False
+            return _Next.NEWS
+        return _Next.STORE if was_idle else _Next.TURN
 
     def _look_at_pauses(self) -> None:
         """Say what is paused, when that is other than before: nobody else tells why there is nothing to do."""
@@ -410,7 +442,11 @@ class Worker:
             what, why = report.action or "lost", f": {report.why}" if report.why else ""
             _LOG.log(level, "%s: %s after %.3f s%s", report.task.id, what, report.seconds, why)
         if self._tell is not None:
-            self._tell(report)
+            self._untold.append(report)
+
+    def _say(self) -> None:
+        while self._untold and self._tell is not None:
+            self._tell(self._untold.popleft())
 
     def _give_back(self, runner: Runner) -> None:
         self._stop_by = time.monotonic()
@@ -440,8 +476,7 @@ class Worker:
     def _moments(self) -> Iterator[float]:
         yield time.monotonic() + _SLEEP
         yield self._recover_at
-        if self._held:
-            yield self._beat_at
+        yield self._beat_at
         if self._due_at is not None:
             yield self._due_at
         if self._comes_back_by > time.monotonic():
