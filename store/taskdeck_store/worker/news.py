@@ -14,20 +14,20 @@ Item: TypeAlias = tuple[int, Ended]
 
 
 class News:
-    """Items from any thread. One thread waits for them, and no other takes wake-ups; items are taken by whoever may."""
+    """Items from any thread, in `items` until somebody takes them. One thread waits; no other takes its wake-ups."""
 
     def __init__(self) -> None:
         # An Event would not do: a signal handler that sets it while it is waited for may wait for ever.
         self._wakes: SimpleQueue[None] = SimpleQueue()
-        self._items: deque[Item] = deque()
+        self.items: deque[Item] = deque()
 
     def keep(self, item: Item) -> None:
         """Add an item, and wake nobody."""
-        self._items.append(item)
+        self.items.append(item)
 
     def put(self, item: Item) -> None:
         """Add an item, and wake who waits."""
-        self._items.append(item)
+        self.items.append(item)
         self._wakes.put(None)
 
     def wake(self) -> None:
@@ -36,7 +36,7 @@ class News:
 
     def is_set(self) -> bool:
         """Tell whether there are any, of either."""
-        return bool(self._items) or not self._wakes.empty()
+        return bool(self.items) or not self._wakes.empty()
 
     def wait(self, timeout: float) -> None:
         """Wait until woken, or for so many seconds."""
@@ -50,4 +50,4 @@ class News:
 
     def taken(self) -> list[Item]:
         """Return what has ended since the last call."""
-        return [self._items.popleft() for _ in range(len(self._items))]
+        return [self.items.popleft() for _ in range(len(self.items))]

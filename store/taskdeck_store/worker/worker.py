@@ -51,6 +51,10 @@ _BEATS = 3
 _SLEEP = 60.0
 _BACKOFF = Backoff()
 _CHANCE = Random()
+_MOMENT = 0.00002
+"""Seconds for which a commit waits while more is under way, as PostgreSQL's `commit_delay`: what ends as quickly as the
+rest goes into it. (Measured with 4 jobs that do nothing: 3.7 tasks a commit, and without it 2; a third more a second.)
+"""
 _RETRY = 0.5
 """Seconds until a store that could not be written is tried again."""
 
@@ -249,6 +253,8 @@ class Worker:
 
     def _turn(self, runner: Runner, until: Until) -> _Next:
         """Commit what is done, and claim what is free; return what comes next."""
+        if self._news.items and len(self._held) > len(self._news.items):
+            time.sleep(_MOMENT)
         for number, ended in self._news.taken():
             held = self._held.pop(number, None)
             if held is not None:
