@@ -216,12 +216,12 @@ class Stepper:
             if heard is not None:
                 heard(stream, text)
 
-        arguments = (process, part, had, number, hear)
+        arguments = (process, part, task, had, number, hear)
         threading.Thread(target=self._work, args=arguments, name="taskdeck-step", daemon=True).start()
 
-    def _work(self, process: Process, part: Part, had: _Had, number: int, hear: Hear) -> None:
+    def _work(self, process: Process, part: Part, task: Task, had: _Had, number: int, hear: Hear) -> None:
         try:
-            ended = process.do(part, had.task, hear)
+            ended = process.do(part, task, hear)
         except Exception as error:
             ended = failed(f"the process that did the work could not be asked: {headline(error)}")
         if process.is_alive:
@@ -229,7 +229,7 @@ class Stepper:
         kept = self._kept.get(had.task.id)
         if kept is not None:
             kept.end()
-        self._ask(had.task.id, lambda: self._ended(had, number, ended))
+        self._ask(task.id, lambda: self._ended(had, number, ended))
 
     def _ended(self, had: _Had, number: int, ended: Ended) -> None:
         """Go on from what came of a part; of one that was killed, nothing is."""
