@@ -32,7 +32,7 @@ class Draft:
         self.lines: list[Line] = []
         self._picture = picture
         self._log = log
-        self._at = clock.not_before(at, log.last.at if log.last is not None else None)
+        self.at = clock.not_before(at, log.last.at if log.last is not None else None)
         self._mapping = picture.mapping
         self._escaped = picture.document.raw.isascii()
         self._end: End | None = None
@@ -52,7 +52,7 @@ class Draft:
         note = FOUND_NOTE if self._next == 1 else None
         for task_id in (*gone, *found):
             known, record = picture.known.get(task_id), picture.records.get(task_id)
-            line = self._sealed(outside_line(self._next, self._at, task_id, known, record, picture.mapping, note))
+            line = self._sealed(outside_line(self._next, self.at, task_id, known, record, picture.mapping, note))
             known = self._take(line)
             if record is not None and line.changes and picture.known:
                 said = picture.mapping.said(record.data())
@@ -75,7 +75,7 @@ class Draft:
         refusal = dependencies.refused(command, task, self._depends_on)
         if refusal is not None:
             return self._refused(command, refusal)
-        move = machine.transition(task, _as_read_back(command), self._at)
+        move = machine.transition(task, _as_read_back(command), self.at)
         if isinstance(move, Refusal):
             return self._refused(command, move)
         return self._moved(command, task, move)
@@ -85,7 +85,7 @@ class Draft:
         event = self._event_of(asked.operation)
         if event is not None:
             return event
-        found = decided(self._log.pauses(), asked, self._next, self._at)
+        found = decided(self._log.pauses(), asked, self._next, self.at)
         if isinstance(found, Refusal):
             return found
         told = {name: getattr(found, name) for name in Event.__struct_fields__}
@@ -198,7 +198,7 @@ class Draft:
             Line(
                 seq=self._next,
                 task_id=command.task_id,
-                at=self._at,
+                at=self.at,
                 actor=command.actor,
                 action=command.action,
                 from_state=move.from_state,

@@ -130,7 +130,7 @@ class JsonStore:
         if not after and not self.read_only:
             # Who waits for work looks often, and takes the lock from those who have some.
             with self.reading():
-                if not self._starts(claiming, (), lambda task: task.blocked > 0):
+                if not self._starts(claiming, (), self._now(), lambda task: task.blocked > 0):
                     return ()
         return self._apply(after, claiming, whole=False)
 
@@ -371,7 +371,7 @@ class JsonStore:
         with self._ledger.explained("read"):
             outcomes = tuple(draft.carry_out(command) for command in commands)
             if claiming is not None:
-                outcomes += tuple(map(draft.carry_out, self._starts(claiming, commands, draft.is_blocked)))
+                outcomes += tuple(map(draft.carry_out, self._starts(claiming, commands, draft.at, draft.is_blocked)))
         if whole and any(outcome.refusal for outcome in outcomes):
             outcomes = tuple(self._undone(outcome) for outcome in outcomes)
             draft = self._draft()
@@ -389,10 +389,10 @@ class JsonStore:
         return found, draft
 
     def _starts(
-        self, claiming: Claiming, commands: Sequence[Command], is_blocked: Callable[[Task], bool]
+        self, claiming: Claiming, commands: Sequence[Command], at: Time, is_blocked: Callable[[Task], bool]
     ) -> list[Command]:
-        """Return the commands that start what is claimed, but for tasks that other commands are for."""
-        self._moment = at = self._now()
+        """Return the commands that start what is claimed at a moment, but for tasks that other commands are for."""
+        self._moment = at
         taken = {command.task_id for command in commands}
         pending = self._columns(claiming.query).column(State.PENDING)
         paused = [query_of(pause) for pause in self._ledger.log.pauses()]

@@ -193,9 +193,11 @@ class Kept:
                 self.end()
                 self._keeping.failed(error)
 
-    def end(self) -> None:
-        """Hear no more of a part; what was heard is written."""
+    def end(self, heard: Heard | None = None) -> None:
+        """Hear no more of a part, unless another has begun since; what was heard is written."""
         with self._lock:
+            if heard is not None and heard is not self._heard:
+                return
             self.flush()
             self._heard = None
             if self._fd is not None:
@@ -282,7 +284,7 @@ class Heard:
 
     def end(self) -> None:
         """Hear no more; what was heard is written."""
-        self._kept.end()
+        self._kept.end(self)
 
 
 class _Waiting(Struct):

@@ -21,13 +21,13 @@ from taskdeck_store import clock, machine, wording
 from taskdeck_store.claiming import claim_of, new_owner
 from taskdeck_store.contract import Outcome, Store, StoreError
 from taskdeck_store.machine import Code, Command, Refusal, command, said
-from taskdeck_store.output import Hear, Stream, attempt_of
+from taskdeck_store.output import Stream, attempt_of
 from taskdeck_store.values import Action, Claim, Json, State, Task
 from taskdeck_store.worker import commits
 from taskdeck_store.worker.breakpoints import Breakpoints
 from taskdeck_store.worker.failure import headline
 from taskdeck_store.worker.held import Held, turned_down, with_result, would
-from taskdeck_store.worker.keeping import Keeping, Kept
+from taskdeck_store.worker.keeping import Heard, Keeping, Kept
 from taskdeck_store.worker.part import Ended, Part, failed
 from taskdeck_store.worker.process import Process
 from taskdeck_store.worker.stepped import Goal, HearOf, News, Phase, Tell
@@ -209,26 +209,23 @@ class Stepper:
         self._say(task.id, what if part is Part.WORK else f"the result of {task.id} is being verified", part=part)
 
         kept = self._kept.get(task.id)
-        heard = kept.part(part) if kept is not None else None
+        arguments = (process, part, task, had, number, kept.part(part) if kept is not None else None)
+        threading.Thread(target=self._work, args=arguments, name="taskdeck-step", daemon=True).start()
 
+    def _work(self, process: Process, part: Part, task: Task, had: _Had, number: int, heard: Heard | None) -> None:
         def hear(stream: Stream, text: str) -> None:
             self._hear(task.id, stream, text)
             if heard is not None:
                 heard(stream, text)
 
-        arguments = (process, part, task, had, number, hear)
-        threading.Thread(target=self._work, args=arguments, name="taskdeck-step", daemon=True).start()
-
-    def _work(self, process: Process, part: Part, task: Task, had: _Had, number: int, hear: Hear) -> None:
         try:
             ended = process.do(part, task, hear)
         except Exception as error:
             ended = failed(f"the process that did the work could not be asked: {headline(error)}")
         if process.is_alive:
             process.end()
-        kept = self._kept.get(had.task.id)
-        if kept is not None:
-            kept.end()
+        if heard is not None:
+            heard.end()
         self._ask(task.id, lambda: self._ended(had, number, ended))
 
     def _ended(self, had: _Had, number: int, ended: Ended) -> None:
