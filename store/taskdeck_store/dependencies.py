@@ -20,8 +20,10 @@ _LONGEST = 8
 """So many tasks of a circle are named."""
 
 
-def refused(command: Command, task: Task | None, find: Find) -> Refusal | None:
+def refused(command: Command, task: Task | None, find: Find, is_needed: Callable[[str], bool]) -> Refusal | None:
     """Return why a task may not depend on what a command says, as the other tasks stand; None where it may.
+
+    `is_needed` tells whether any task depends on one; where none does, only the task itself can close a circle.
 
     What it depends on already may have left the store since. What is no list of ids at all is not looked at.
     """
@@ -34,7 +36,8 @@ def refused(command: Command, task: Task | None, find: Find) -> Refusal | None:
     if missing is not None:
         message = f"there is no task {missing} to depend on; add it first"
         return Refusal(code=Code.INVALID, message=f"cannot {command.action} {command.task_id}: {message}")
-    circle = _circle(command.task_id, given, find)
+    is_circle = command.task_id in given or is_needed(command.task_id)
+    circle = _circle(command.task_id, given, find) if is_circle else None
     if circle is None:
         return None
     named = circle if len(circle) <= _LONGEST else [*circle[: _LONGEST - 1], "…", circle[-1]]

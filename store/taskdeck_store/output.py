@@ -97,6 +97,14 @@ def file_of(folder: Path, seq: int) -> Path:
     return folder / f"{seq}.jsonl"
 
 
+def is_folder(folder: Path) -> bool:
+    """Tell whether there is a folder of that name: one that a link leads to is somebody else's."""
+    try:
+        return stat.S_ISDIR(os.lstat(folder).st_mode)
+    except OSError:
+        return False
+
+
 def attempts(events: Iterable[Event]) -> list[Attempt]:
     """Return the attempts that events tell of, in their order."""
     return [attempt_of(event) for event in events if event.action == Action.START]
@@ -114,7 +122,7 @@ def read(folder: Path | None, attempt: Attempt, before: Said | None = None) -> S
 
     What cannot be read, or is of another attempt, is as if nothing were kept.
     """
-    if folder is None:
+    if folder is None or not is_folder(folder):
         return _NOTHING
     try:
         fd = os.open(file_of(folder, attempt.seq), _FLAGS)

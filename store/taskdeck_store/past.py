@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from taskdeck_store import clock
 from taskdeck_store.cards import card_of
 from taskdeck_store.contract import Fault, Key, Order, Pause, Store, StoreError, Tally, Window
-from taskdeck_store.dependencies import standing, unmet
+from taskdeck_store.dependencies import unmet
 from taskdeck_store.moment import Moment
 from taskdeck_store.paging import every_event
 from taskdeck_store.passing import Passed, Passing
@@ -47,6 +47,7 @@ class Past:
         self.timeline = Timeline() if timeline is None else timeline
         self._store = store
         self._moment = Moment(self.timeline)
+        self._is_part = store.manifest is not None
         self._passing = Passing(store, self.timeline, self.event)
         self._cards: dict[tuple[int, int], tuple[Card, tuple[str, ...]]] = {}
 
@@ -145,7 +146,7 @@ class Past:
         """Return a task as its events up to here say that it was; None where it was not there."""
         seq = self.timeline.seqs[self.position]
         task = fold(self._store.events(task_id, until=seq)) if seq else None
-        return None if task is None else standing(task, self.stands)
+        return None if task is None else self._standing(task)
 
     def stands(self, task_id: str) -> State | None:
         """Return where a task is, or where it last was; None where it never was there."""
@@ -171,7 +172,7 @@ class Past:
         """Return whole tasks, in the order of `taskdeck_store.contract.Store.tasks`. Reads the log up to here."""
         at, found = self.now or _EARLIEST, self._folded()
         ids = [self.timeline.ids[task] for state in State for task in self._moment.tasks(state)]
-        tasks = (standing(found[task_id], self.stands) for task_id in ids)
+        tasks = (self._standing(found[task_id]) for task_id in ids)
         return [task for task in tasks if matches(query, task, at)][:limit]
 
     @property
@@ -206,4 +207,11 @@ class Past:
                 card = replace(card, title=UNTOLD)
             known = self._cards[key] = card, folded.depends_on
         card, depends_on = known
-        return replace(card, blocked=unmet(depends_on, self.stands)) if depends_on else card
+        return replace(card, blocked=unmet(self._told(depends_on), self.stands)) if depends_on else card
+
+    def _standing(self, task: Task) -> Task:
+        return replace(task, blocked=unmet(self._told(task.depends_on), self.stands)) if task.depends_on else task
+
+    def _told(self, ids: Sequence[str]) -> Sequence[str]:
+        """Return those of some tasks that the log tells of: a bundle leaves others out, and they may be completed."""
+        return [task_id for task_id in ids if task_id in self.timeline.numbers] if self._is_part else ids

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import msgspec
+from msgspec.structs import replace
 
 from taskdeck_store.contract import Pause, Pausing
 from taskdeck_store.machine import Code, Refusal
@@ -51,6 +52,7 @@ def done(event: Event) -> str:
 
 def decided(paused: Sequence[Pause], asked: Pausing, seq: int, at: Time) -> Event | Refusal:
     """Return the event by which the queue is paused or resumed at a moment, or why that is not done."""
+    asked = replace(asked, query=asked.query.strip())
     if not asked.resumes:
         return _paused(paused, asked, seq, at)
     left = [pause for pause in paused if pause.query != asked.query]
@@ -67,6 +69,9 @@ def _paused(paused: Sequence[Pause], asked: Pausing, seq: int, at: Time) -> Even
     query = _parsed(asked.query, asked.actor)
     if query is None:
         return Refusal(code=Code.INVALID, message=f"cannot pause {asked.query!r:.60}: that is no filter")
+    if query != _parsed(asked.query, f"{asked.actor}'s other self"):
+        message = f"cannot pause {asked.query}: 'me' is somebody else to others; name the owner"
+        return Refusal(code=Code.INVALID, message=message)
     if not note:
         return Refusal(code=Code.INVALID, message="cannot pause: a note that says why is required")
     if not _may_wait(query):

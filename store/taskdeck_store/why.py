@@ -159,7 +159,8 @@ def _quoted(event: Event) -> str:
 
 def _now(story: Story) -> str:
     if story.since is None or story.since > story.now:
-        return f"The log does not say since when it is {standing(story.state)}."
+        blocked = _is_blocked(story) if story.state is State.PENDING else ""
+        return f"The log does not say since when it is {standing(story.state)}{blocked}."
     so_far = _SO_FAR[story.state].format(_between(story.since, story.now))
     if story.state is State.PENDING and story.attempt > 1:
         so_far += f", for {_attempt(story.attempt, story.max_attempts)}"

@@ -90,7 +90,7 @@ async def tour(stage: Stage, hostile: str) -> None:
     await stage.press("d")
     await stage.until(lambda: len(stage.deck.screen_stack) == 1)
     await stage.press("1", "s")
-    await stage.until(lambda: "is now" in stage.status)
+    await stage.until(lambda: "is now" in stage.status or "cannot start" in stage.status)
     check(stage)
     await stage.press("@")
     await stage.pilot.pause()

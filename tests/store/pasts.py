@@ -16,10 +16,15 @@ from taskdeck_store.replay import after
 def folded(events: Sequence[Event]) -> dict[str, Task]:
     """Return all tasks after these events, by their ids."""
     tasks: dict[str, Task] = {}
+    stood: dict[str, State | None] = {}
     for event in events:
         task = after(tasks.pop(event.task_id, None), event)
         if task is not None:
             tasks[task.id] = task
+        stood[event.task_id] = event.to_state or event.from_state
+    for task in list(tasks.values()):
+        blocked = sum(stood.get(other) is not State.COMPLETED for other in task.depends_on)
+        tasks[task.id] = replace(task, blocked=blocked)
     return tasks
 
 

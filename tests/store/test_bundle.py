@@ -135,6 +135,17 @@ def test_the_past_and_the_statistics_know_that_events_are_left_out_and_not_missi
         assert (unknown.gaps, unknown.missing) == (0, 0)
 
 
+def test_what_a_bundle_leaves_out_blocks_nobody_in_its_past(store: Store, path: Path, target: Path) -> None:
+    put(store, "a", State.COMPLETED)
+    put(store, "b", depends_on=["a"])
+    export(path, target, "id:b")
+    with closing(open_store(str(target))) as bundle:
+        past = Past(bundle)
+        past.read_all()
+        past.go(past.end)
+        assert [task.blocked for task in (*bundle.tasks(), *past.tasks())] == [0, 0]
+
+
 def test_an_event_that_is_gone_is_missing_in_past_and_statistics(worked: Path, target: Path) -> None:
     export(worked, target, "tag:odd")
     sql(target, "DELETE FROM events WHERE seq = 7")

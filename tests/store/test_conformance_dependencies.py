@@ -164,6 +164,24 @@ def test_what_cannot_be_depended_on_is_refused(store: Store, given: object, said
     assert said in refusal(store, "a", Action.EDIT, depends_on=given)
 
 
+def test_a_new_task_can_close_a_circle_that_others_have_begun(backend: Backend, path: Path, store: Store) -> None:
+    put(store, "a")
+    put(store, "b", depends_on=["a"])
+    backend.remove(path, "a")
+    assert refusal(store, "a", Action.ADD, title="A", depends_on=["b"]).endswith("by a → b → a")
+    assert put(store, "a").depends_on == ()
+
+
+def test_what_is_added_looks_at_nothing_below_it(store: Store) -> None:
+    """A chain of so many would else take minutes."""
+    adds = [
+        command(f"t-{n}", Action.ADD, actor="ann", title="x", depends_on=[f"t-{n - 1}"] if n else [])
+        for n in range(3_000)
+    ]
+    assert all(outcome.refusal is None for outcome in store.apply(adds, whole=True))
+    assert claimed(store) == ["t-0"]
+
+
 def test_tasks_are_added_with_what_they_depend_on(store: Store) -> None:
     first = command("a", Action.ADD, actor="ann", title="A")
     second = command("b", Action.ADD, actor="ann", title="B", depends_on=["a"])

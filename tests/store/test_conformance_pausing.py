@@ -82,13 +82,13 @@ def test_only_what_matches_is_paused(store: Store) -> None:
     assert claimed(store) == ["a", "c"]
 
 
-def test_a_pause_follows_the_clock_and_names_its_author(store: Store, now: Turned) -> None:
+def test_a_pause_follows_the_clock(store: Store, now: Turned) -> None:
     put(store, "a")
     put(store, "b")
     do(store, "b", Action.START, owner="ann")
     done(store, "b", Action.RELEASE)
     pause(store, "age<60s", "fresh ones rest")
-    pause(store, "-owner:none owner:me", "mine", actor="eve")
+    pause(store, "-owner:none owner:eve", "hers")
     assert claimed(store) == []
     now.turn(61)
     assert claimed(store) == ["a", "b"]
@@ -100,12 +100,20 @@ def test_what_is_asked_in_vain_is_refused(store: Store) -> None:
         assert (found.code, found.message) == (Code.INVALID, "cannot pause: a note that says why is required")
     assert refused(store, "tag:").message == "cannot pause 'tag:': that is no filter"
     assert "no pending task matches" in refused(store, "state:review").message
+    assert "name the owner" in refused(store, "owner:me").message
     assert refused(store, resumes=True).message == "the queue as a whole is not paused; nothing is"
     pause(store, "tag:x")
     found = refused(store, "tag:x", "again")
     assert (found.code, found.message) == (Code.ILLEGAL, "tag:x is paused already, by ann: deploy")
     assert refused(store, resumes=True).message == "the queue as a whole is not paused; paused is: tag:x"
     assert refused(store, "tag:y", resumes=True).message == "tag:y is not paused; paused is: tag:x"
+
+
+def test_a_blank_filter_is_none(store: Store) -> None:
+    pause(store, "  ")
+    assert [each.query for each in store.pauses()] == [""]
+    resume(store)
+    assert list(store.pauses()) == []
 
 
 def test_an_operation_is_done_once(store: Store) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import json
 import logging
@@ -22,8 +23,9 @@ from moving import put
 from msgspec import structs
 
 from conftest import Turned
-from taskdeck_store import Action, Store, Task, clock, command, create_store, open_store, output
+from taskdeck_store import Action, State, Store, Task, clock, command, create_store, open_store, output
 from taskdeck_store.output import Attempt, Chunk, Stream
+from taskdeck_store.query.parse import parse
 from taskdeck_store.worker import Backoff, GiveUp, Worker, shell
 from taskdeck_store.worker.keeping import Bounds, Keeping
 
@@ -408,6 +410,47 @@ def test_what_else_lies_there_is_passed_over(tmp_path: Path) -> None:
     file.unlink()
     file.symlink_to("/dev/zero")
     assert output.read(tmp_path, attempt).chunks == ()
+
+
+def test_what_is_somebody_elses_is_neither_written_nor_read_nor_removed(
+    sqlite_store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    theirs, folder = tmp_path / "theirs", sqlite_store.output_folder
+    assert folder is not None
+    theirs.mkdir()
+    for seq in range(1, 60):
+        (theirs / f"{seq}.jsonl").write_text("precious")
+    folder.symlink_to(theirs)
+    put(sqlite_store, "t-1")
+    work(sqlite_store, {"execute": lambda task: print("hi"), "verify": lambda task: True})
+    assert {file.read_text() for file in theirs.iterdir()} == {"precious"}
+    assert len(list(theirs.iterdir())) == 59
+    assert kept(sqlite_store, "t-1") == [{}]
+    assert caplog.text.count("is not kept in") == 1
+    folder.unlink()
+    folder.mkdir()
+    put(sqlite_store, "t-2")
+    (folder / f"{len(sqlite_store.events()) + 1}.jsonl").hardlink_to(theirs / "1.jsonl")
+    work(sqlite_store, {"execute": lambda task: print("hi"), "verify": lambda task: True})
+    assert (theirs / "1.jsonl").read_text() == "precious"
+
+
+def test_where_the_disk_is_full_what_was_kept_makes_room(
+    sqlite_store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(sqlite_store, "t-1")
+    put(sqlite_store, "t-2")
+    work(sqlite_store, lambda task: print("hi"), query=parse("id:t-1", me=""))
+    assert len(files(sqlite_store)) == 1
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "no space is left")
+
+    monkeypatch.setattr("taskdeck_store.worker.keeping.os.write", full)
+    work(sqlite_store, lambda task: print("hi"))
+    assert files(sqlite_store) == []
+    assert caplog.text.count("no space is left") == 1
+    assert [task.state for task in sqlite_store.tasks()] == [State.REVIEW, State.REVIEW]
 
 
 def test_what_cannot_be_kept_is_said_once_and_harms_nothing(store: Store, caplog: pytest.LogCaptureFixture) -> None:

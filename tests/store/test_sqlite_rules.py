@@ -576,7 +576,7 @@ def test_an_event_gets_its_number_from_the_database_alone(plain: Plain, seq: int
 def test_dependencies_are_kept_by_the_database(plain: Plain) -> None:
     plain.sql("INSERT INTO tasks (id, title) VALUES ('a', 'A'), ('b', 'B')")
     plain.sql("""INSERT INTO tasks (id, title, depends_on) VALUES ('c', 'C', '["a", "b", "a"]')""")
-    assert (plain.task("c").depends_on, plain.task("c").blocked) == (("a", "b", "a"), 2)
+    assert (plain.task("c").depends_on, plain.task("c").blocked) == (("a", "b"), 2)
     plain.sql("""UPDATE tasks SET depends_on = '["b"]' WHERE id = 'c'""")
     assert (plain.task("c").blocked, plain.last().changes) == (1, {"depends_on": (["a", "b", "a"], ["b"])})
     assert plain.refused("UPDATE tasks SET state = 'in_progress' WHERE id = 'c'") == (
@@ -613,6 +613,18 @@ def test_what_cannot_be_depended_on_is_refused_by_the_database(plain: Plain, giv
 def test_a_task_is_not_added_with_what_it_cannot_depend_on(plain: Plain, given: str) -> None:
     said = plain.refused("INSERT INTO tasks (id, title, depends_on) VALUES ('e', 'E', ?)", values=(given,))
     assert "depend" in said
+
+
+@pytest.mark.parametrize("clause", ["", "OR FAIL", "OR IGNORE", "OR REPLACE", "OR ROLLBACK"])
+def test_an_id_that_is_given_twice_counts_once_whatever_the_statement_does_on_conflicts(
+    plain: Plain, clause: str
+) -> None:
+    plain.sql("INSERT INTO tasks (id, title) VALUES ('a', 'A'), ('b', 'B')")
+    plain.sql(f"""UPDATE {clause} tasks SET depends_on = '["a", "a"]' WHERE id = 'b'""")
+    plain.sql(f"""INSERT {clause} INTO tasks (id, title, depends_on) VALUES ('c', 'C', '["a", "a", "b"]')""")
+    assert (plain.task("b").blocked, plain.task("c").blocked) == (1, 2)
+    assert plain.refused("UPDATE tasks SET state = 'in_progress' WHERE id = 'b'")
+    assert verify(plain.store).is_sound
 
 
 def test_what_the_database_counts_cannot_be_given(plain: Plain) -> None:

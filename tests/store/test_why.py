@@ -167,6 +167,16 @@ TIMEOUT = event(
         ),
         (
             [],
+            a_task(P, depends_on=("a",), blocked=1),
+            60,
+            [
+                "t-1 is pending.",
+                "The log knows nothing of it.",
+                "The log does not say since when it is pending; it depends on a, to be completed first.",
+            ],
+        ),
+        (
+            [],
             a_task(V),
             60,
             ["t-1 is in review.", "The log knows nothing of it.", "The log does not say since when it is in review."],

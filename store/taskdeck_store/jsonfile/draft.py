@@ -32,7 +32,7 @@ class Draft:
         self.lines: list[Line] = []
         self._picture = picture
         self._log = log
-        self.at = clock.not_before(at, log.last.at if log.last is not None else None)
+        self._at = clock.not_before(at, log.last.at if log.last is not None else None)
         self._mapping = picture.mapping
         self._escaped = picture.document.raw.isascii()
         self._end: End | None = None
@@ -40,6 +40,7 @@ class Draft:
         self._changed: dict[str, Record] = {}
         self._added: dict[str, Record] = {}
         self._known: dict[str, Known] = {}
+        self._needed: set[str] | None = None
         self._tasks: dict[str, Task] = {}
         self._events: dict[str, Event] = {}
 
@@ -52,7 +53,7 @@ class Draft:
         note = FOUND_NOTE if self._next == 1 else None
         for task_id in (*gone, *found):
             known, record = picture.known.get(task_id), picture.records.get(task_id)
-            line = self._sealed(outside_line(self._next, self.at, task_id, known, record, picture.mapping, note))
+            line = self._sealed(outside_line(self._next, self._at, task_id, known, record, picture.mapping, note))
             known = self._take(line)
             if record is not None and line.changes and picture.known:
                 said = picture.mapping.said(record.data())
@@ -72,10 +73,10 @@ class Draft:
         claim = command.claim
         if task is not None and claim is not None and not machine.is_held(task, claim, self._brought_by):
             return self._refused(command, machine.lost_claim(task, claim, self._last(task)))
-        refusal = dependencies.refused(command, task, self._depends_on)
+        refusal = dependencies.refused(command, task, self._depends_on, self._is_needed)
         if refusal is not None:
             return self._refused(command, refusal)
-        move = machine.transition(task, _as_read_back(command), self.at)
+        move = machine.transition(task, _as_read_back(command), self._at)
         if isinstance(move, Refusal):
             return self._refused(command, move)
         return self._moved(command, task, move)
@@ -85,7 +86,7 @@ class Draft:
         event = self._event_of(asked.operation)
         if event is not None:
             return event
-        found = decided(self._log.pauses(), asked, self._next, self.at)
+        found = decided(self._log.pauses(), asked, self._next, self._at)
         if isinstance(found, Refusal):
             return found
         told = {name: getattr(found, name) for name in Event.__struct_fields__}
@@ -147,6 +148,11 @@ class Draft:
         task = self._tasks.get(task_id)
         return self._picture.stands(task_id) if task is None else task.state
 
+    def _is_needed(self, task_id: str) -> bool:
+        if self._needed is None:
+            self._needed = {other for task in self._picture.every() for other in task.depends_on}
+        return task_id in self._needed
+
     def _depends_on(self, task_id: str) -> tuple[str, ...] | None:
         task = self._tasks.get(task_id) or self._picture.find(task_id)
         return None if task is None else task.depends_on
@@ -198,7 +204,7 @@ class Draft:
             Line(
                 seq=self._next,
                 task_id=command.task_id,
-                at=self.at,
+                at=self._at,
                 actor=command.actor,
                 action=command.action,
                 from_state=move.from_state,
@@ -213,7 +219,9 @@ class Draft:
         )
         known = self._take(line)
         said = self._mapping.said(record.data())
-        self._tasks[command.task_id] = task_of(command.task_id, said, known.said, str(line.seq))
+        task = self._tasks[command.task_id] = task_of(command.task_id, said, known.said, str(line.seq))
+        if self._needed is not None:
+            self._needed.update(task.depends_on)
         self._events[command.operation] = event_of(line)
         return Outcome(command=command, task=self._task(command.task_id), event=self._events[command.operation])
 

@@ -366,12 +366,13 @@ class JsonStore:
     def _drafted(
         self, commands: Sequence[Command], claiming: Claiming | None, whole: bool
     ) -> tuple[tuple[Outcome, ...], Draft]:
-        draft = self._draft()
+        at = self._now()
+        draft = self._draft(at)
         outside = len(draft.lines)
         with self._ledger.explained("read"):
             outcomes = tuple(draft.carry_out(command) for command in commands)
             if claiming is not None:
-                outcomes += tuple(map(draft.carry_out, self._starts(claiming, commands, draft.at, draft.is_blocked)))
+                outcomes += tuple(map(draft.carry_out, self._starts(claiming, commands, at, draft.is_blocked)))
         if whole and any(outcome.refusal for outcome in outcomes):
             outcomes = tuple(self._undone(outcome) for outcome in outcomes)
             draft = self._draft()
@@ -406,8 +407,8 @@ class JsonStore:
         )
         return [start(claiming, task.id, at) for task in islice(free, claiming.limit)]
 
-    def _draft(self) -> Draft:
-        draft = Draft(self._ledger.picture, self._ledger.log, self._now())
+    def _draft(self, at: Time | None = None) -> Draft:
+        draft = Draft(self._ledger.picture, self._ledger.log, self._now() if at is None else at)
         draft.put_outside_on_record()
         return draft
 

@@ -41,6 +41,11 @@ def depends_on(connection: Connection, task_id: str) -> tuple[str, ...] | None:
     return rows.texts(found[0][0]) if found else None
 
 
+def is_needed(connection: Connection, task_id: str) -> bool:
+    """Tell whether any task depends on a task."""
+    return bool(fetch(connection, "SELECT 1 FROM dependencies WHERE depends_on = ? LIMIT 1", (task_id,)))
+
+
 def blocked(connection: Connection, task_id: str) -> int:
     """Return how many of the tasks that a task depends on are not completed."""
     return int(fetch(connection, "SELECT blocked FROM tasks WHERE id = ?", (task_id,))[0][0])

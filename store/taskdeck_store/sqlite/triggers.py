@@ -177,15 +177,19 @@ def _dependencies_kept() -> Iterator[str]:
     unknown = f"EXISTS ({new} WHERE value <> NEW.id AND NOT EXISTS (SELECT 1 FROM tasks WHERE id = value)%s)"
     in_circle = f"""NEW.id IN (WITH RECURSIVE ahead (id) AS ({new} UNION
             SELECT value FROM ahead JOIN tasks USING (id), json_each(depends_on)) SELECT id FROM ahead)"""
+    # Nobody depends on most new tasks, and then only the task itself can close a circle.
+    is_needed = "EXISTS (SELECT 1 FROM dependencies WHERE depends_on = NEW.id)"
     refused = f"""SELECT CASE
             WHEN {no_ids} THEN {_refuse(given)}
             WHEN {unknown} THEN {_refuse(missing)}
-            WHEN {in_circle} THEN {_refuse(circle)} END"""
+            WHEN NEW.id IN ({new}) OR {is_needed} AND {in_circle} THEN {_refuse(circle)} END"""
     had = " AND value NOT IN (SELECT value FROM json_each(OLD.depends_on))"
     dependent = "id IN (SELECT task_id FROM dependencies WHERE depends_on = NEW.id)"
     forget = """DELETE FROM dependencies
             WHERE task_id = OLD.id AND depends_on IN (SELECT value FROM json_each(OLD.depends_on))"""
-    keep = f"INSERT OR IGNORE INTO dependencies SELECT value, NEW.id FROM ({new})"
+    # Not OR IGNORE: a conflict clause of the other program's statement would hold here in its place.
+    keep = f"""INSERT INTO dependencies SELECT DISTINCT value, NEW.id FROM ({new}) WHERE NOT EXISTS
+            (SELECT 1 FROM dependencies WHERE depends_on = value AND task_id = NEW.id)"""
     count = f"UPDATE tasks SET blocked = {unmet('tasks')} WHERE"
     yield f"""
         CREATE TRIGGER tasks_dependent_refused BEFORE INSERT ON tasks

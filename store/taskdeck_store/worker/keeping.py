@@ -6,8 +6,11 @@ no file, nor anything else to do. What cannot be written is said once, and harms
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import re
+import stat
 import threading
 import time
 from collections import deque
@@ -19,7 +22,7 @@ from msgspec import Struct
 
 from taskdeck_store import jsontext
 from taskdeck_store.clock import Clock
-from taskdeck_store.output import Attempt, Chunk, Stream, file_of
+from taskdeck_store.output import Attempt, Chunk, Stream, file_of, is_folder
 from taskdeck_store.values import Time
 
 _LOG = logging.getLogger("taskdeck.worker.store")
@@ -48,6 +51,9 @@ class Bounds(Struct, frozen=True, kw_only=True):
 
 
 _BOUNDS = Bounds()
+_NONE = Bounds(files=0)
+_OURS = re.compile(r"[0-9]+\.jsonl(\.new)?")
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 class Keeping:
@@ -86,7 +92,7 @@ class Keeping:
         self._news.set()
 
     def made(self, seq: int) -> Path:
-        """Return where a file is to be made, in a folder that is there. Raises OSError."""
+        """Return where a file is to be made, in a folder that is there, and is no link to another. Raises OSError."""
         with self._lock:
             self._until_look -= 1
             is_time = self._until_look < 0 or self._bytes_until_look < 0
@@ -94,7 +100,10 @@ class Keeping:
                 self._until_look, self._bytes_until_look = self.bounds.often, self.bounds.total // 8
         if is_time:
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            self._clear()
+        if not is_folder(self._folder):
+            raise NotADirectoryError(errno.ENOTDIR, "that is no folder, or a link to one")
+        if is_time:
+            self._clear(self.bounds)
         return file_of(self._folder, seq)
 
     def wrote(self, size: int) -> None:
@@ -104,6 +113,10 @@ class Keeping:
     def failed(self, error: OSError) -> None:
         """Say that something is not kept, the first time."""
         is_first, self._is_troubled = not self._is_troubled, True
+        if error.errno in _FULL and is_folder(self._folder):
+            # The store needs the room more.
+            with suppress(OSError):
+                self._clear(_NONE)
         if is_first:
             why = error.strerror or str(error)
             _LOG.warning("what is said during attempts is not kept in %s: %s; the work goes on", self._folder, why)
@@ -118,20 +131,20 @@ class Keeping:
             for kept in due:
                 kept.flush()
 
-    def _clear(self) -> None:
+    def _clear(self, bounds: Bounds) -> None:
         """Remove what was written to longest ago, where there is too much."""
         found = []
         with os.scandir(self._folder) as entries:
             for entry in entries:
                 with suppress(OSError):
-                    if entry.name.endswith((".jsonl", ".jsonl.new")):
+                    if _OURS.fullmatch(entry.name):
                         status = entry.stat(follow_symlinks=False)
                         found.append((status.st_mtime_ns, status.st_size, entry.path))
         found.sort(reverse=True)
         files = total = 0
         for _, size, path in found:
             files, total = files + 1, total + size
-            if files > self.bounds.files or total > self.bounds.total:
+            if files > bounds.files or total > bounds.total:
                 with suppress(OSError):
                     os.unlink(path)  # noqa: PTH108 - it comes from scandir, and there are many
 
@@ -238,7 +251,11 @@ class Kept:
                 self._fd = os.open(self._path, _OPEN & ~os.O_CREAT | os.O_APPEND)
                 return []
         self._path = self._keeping.made(self._attempt.seq)
-        self._fd = os.open(self._path, _OPEN | os.O_TRUNC | os.O_APPEND, 0o600)
+        self._fd = os.open(self._path, _OPEN | os.O_APPEND, 0o600)
+        found = os.fstat(self._fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+            raise FileExistsError(errno.EEXIST, "a file of that name is somebody else's")
+        os.ftruncate(self._fd, 0)
         header = _line(self._attempt)
         self._head, self._beyond, self._tail_size, self._left_out = len(header), 0, 0, 0
         self._tail.clear()
@@ -252,7 +269,8 @@ class Kept:
         missing = self._head - os.fstat(self._fd).st_size
         head = os.pread(self._fd, self._head, 0) + (b"".join(ahead)[:missing] if missing > 0 else b"")
         new = self._path.with_name(f"{self._path.name}.new")
-        fd = os.open(new, _OPEN | os.O_TRUNC | os.O_APPEND, 0o600)
+        new.unlink(missing_ok=True)
+        fd = os.open(new, _OPEN | os.O_EXCL | os.O_APPEND, 0o600)
         try:
             body = b"".join(line for line, _ in self._tail)
             self._write(head + _line(gap) + body, fd)
