@@ -108,7 +108,7 @@ def test_a_read_of_the_board_uses_an_index(told: Told, read: Callable[[Store], o
 
 
 def test_what_is_due_is_told_by_an_index_and_no_task(told: Told) -> None:
-    _, step = told.plans(lambda store: store.claim(replace(CLAIMING, query=parse("priority>99", me=""))))
+    step, *_ = told.plans(lambda store: store.claim(replace(CLAIMING, query=parse("priority>99", me=""))))
     assert step == "SEARCH tasks USING COVERING INDEX tasks_ready (priority>?)"
     (step,) = told.plans(lambda store: store.next_due("2026-01-01"))
     assert step == "SEARCH tasks USING COVERING INDEX tasks_by_due (not_before>?)"

@@ -180,16 +180,26 @@ def pauses(connection: Connection) -> tuple[Pause, ...]:
 
 def claimable(connection: Connection, claiming: Claiming, now: Time, without: Collection[str] = ()) -> list[str]:
     """Return the ids of the first tasks that can be claimed, by priority, state_since and id, but for some."""
-    where, limit = Where(candidates(claiming), now), claiming.limit
-    for pause in pauses(connection):
-        where = where.without(Where(query_of(pause), now))
+    where, limit = Where(candidates(claiming), now), claiming.limit + len(without)
     if State.PENDING not in where.states:
         return []
+    found = _ready(connection, where, limit)
+    paused = pauses(connection) if found and found[0][1] is not None else ()
+    if paused:
+        for pause in paused:
+            where = where.without(Where(query_of(pause), now))
+        found = _ready(connection, where, limit)
+    return [id for id, _ in found if id not in without][: claiming.limit]
+
+
+def _ready(connection: Connection, where: Where, limit: int) -> list[Row]:
+    """Return the ids of tasks that are not blocked, each beside the seq of the last event of the queue, if any."""
     # For the index that leaves out what is blocked, which may be nearly all.
     ready = f"{_PENDING} AND blocked = 0{where.condition}"
-    sql = f"SELECT id FROM tasks WHERE {ready} ORDER BY priority, state_since, id LIMIT ?"
-    found = [id for (id,) in fetch(connection, sql, (*where.parameters, limit + len(without)))]
-    return [id for id in found if id not in without][:limit]
+    # Few queues were ever paused, and one statement less in each claim is a tenth of it.
+    last = f"(SELECT max(seq) FROM events WHERE task_id = '{QUEUE}')"
+    sql = f"SELECT id, {last} FROM tasks WHERE {ready} ORDER BY priority, state_since, id LIMIT ?"
+    return fetch(connection, sql, (*where.parameters, limit))
 
 
 def next_due(connection: Connection, where: Where, after: Time) -> Time | None:
