@@ -333,6 +333,40 @@ def test_a_held_outcome_is_changed_rejected_thrown_away_or_given_back(store: Sto
         assert bench.news().refused
 
 
+def test_an_outcome_of_what_changed_while_it_was_held_is_looked_at_anew(
+    store: Store, bench: Bench, folder: Path
+) -> None:
+    with_verify(folder)
+    put(store, "t-1")
+    bench.stop_at("action:submit")
+    bench.step()
+    assert bench.step().phase is Phase.HELD
+    done(store, "t-1", Action.EDIT, title="another", actor="eve")
+    bench.stepper.commit("t-1")
+    news = bench.rest()
+    assert news.phase is Phase.HELD
+    assert news.held is not None
+    assert "eve changed title meanwhile" in news.held.why
+    assert news.held.before.title == "another"
+    assert actions(store) == ["add", "start", "edit"]
+    bench.stepper.commit("t-1")
+    assert "review" in bench.rest().said
+    assert (now_is(store).title, now_is(store).result) == ("another", {"words": 3})
+
+
+def test_what_was_taken_away_is_ended_when_it_is_looked_at(store: Store, bench: Bench, folder: Path) -> None:
+    put(store, "t-1", data="waits")
+    bench.step()
+    bench.stepper.step("t-1")
+    wait_for(lambda: (folder / "pid").exists() and (folder / "pid").read_text())
+    done(store, "t-1", Action.FAIL, note="not wanted", actor="eve")
+    bench.stepper.look()
+    news = bench.rest()
+    assert (news.phase, news.refused) == (None, True)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((folder / "pid").read_text()), 0)
+
+
 @sqlite_alone
 def test_a_held_approval_is_rejected_with_a_note(store: Store, bench: Bench, folder: Path) -> None:
     with_verify(folder)

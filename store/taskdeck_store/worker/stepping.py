@@ -109,7 +109,7 @@ class Stepper:
 
     def commit(self, task_id: str) -> None:
         """Commit the outcome that is held."""
-        self._ask(task_id, lambda: self._apply(*self._with_outcome(task_id)))
+        self._ask(task_id, lambda: self._commit(*self._with_outcome(task_id)))
 
     def change(self, task_id: str, result: Json) -> None:
         """Put another result in the place of the outcome that is held; it is held on."""
@@ -126,6 +126,10 @@ class Stepper:
     def give_back(self, task_id: str) -> None:
         """Give a claimed task back to the queue; an outcome that is held is thrown away."""
         self._ask(task_id, lambda: self._give_back(task_id))
+
+    def look(self) -> None:
+        """Look whether the tasks are still its own: somebody has changed some. What is not is ended."""
+        self._ask("", self._look)
 
     def stop(self) -> None:
         """Have `run` kill what is under way, give back what is claimed, and return."""
@@ -270,6 +274,22 @@ class Stepper:
         what = f"{held.command.action} of {had.task.id} is held, and nothing is committed: {held.why}"
         self._say(had.task.id, what, error=error)
 
+    def _commit(self, had: _Had, held: Held) -> None:
+        """Commit an outcome that somebody looked at; where the task has changed since, it is to be looked at anew."""
+        task = self._opened.get(had.task.id)
+        is_ours = had.claim is not None and task is not None and task.owner == self.owner
+        if held.part is None or task is None or not is_ours or task.version == held.before.version:
+            self._apply(had, held)
+            return
+        found = would(held.part, task, held.command, self._now())
+        if isinstance(found, Refusal):
+            self._apply(had, held)
+            return
+        had.task = task
+        (last,) = self._opened.events(task.id, limit=1, newest=True)
+        why = f"{wording.who(last.actor)} {wording.did(last)} meanwhile; look at it, then decide anew"
+        self._hold(had, replace(found, why=why, by_hand=held.by_hand))
+
     def _apply(self, had: _Had, held: Held, error: str | None = None, *, instead: Held | None = None) -> None:
         """Commit an outcome, perhaps instead of one that is held.
 
@@ -403,6 +423,17 @@ class Stepper:
         self._beat_at = time.monotonic() + self._lease / _BEATS
         for task_id in lost:
             self._lose(self._has[task_id])
+
+    def _look(self) -> None:
+        for had in list(self._has.values()):
+            with suppress(StoreError):
+                task = self._opened.get(had.task.id)
+                if had.claim is None:
+                    is_ours = task is not None and task.version == had.task.version
+                else:
+                    is_ours = task is not None and (task.owner, task.state) == (self.owner, had.task.state)
+                if not is_ours:
+                    self._lose(had)
 
     def _lose(self, had: _Had) -> None:
         """Let go of a task that is another's by now, and of what came of it."""

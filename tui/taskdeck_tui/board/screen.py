@@ -422,6 +422,8 @@ class BoardScreen(Screen[None]):
         self._paused = look.pauses
         self._totals = sum(tally.count for tally in look.totals.values())
         self._throughput.count(look.changes)
+        if self._debugger is not None:
+            self._debugger.changed({change.task_id for change in look.changes})
         before = self._view
         if look.wanted.query != before.query or look.wanted.orders != tuple(each.order for each in before.columns):
             if look.wanted.serial == self._serial:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -144,6 +144,11 @@ class Debugger:
         self._pane = (task_id, pane)
         self._stand()
         return pane
+
+    def changed(self, task_ids: Container[str]) -> None:
+        """Have the stepper look at what it has, where others, or other keys of this board, may have changed it."""
+        if any(task_id in task_ids for task_id in self._has):
+            self._stepper.look()
 
     def tick(self) -> None:
         """Count to this moment for how long a step has been under way."""
