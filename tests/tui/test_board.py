@@ -9,7 +9,7 @@ import pytest
 from board_stage import act, add, filled, staged
 from stage import shown
 
-from taskdeck_store import Action, Pausing
+from taskdeck_store import Action, Claiming, Pausing, claim_of
 from taskdeck_store.values import State
 from taskdeck_tui.keys import KEYS
 from taskdeck_tui.screens.conflict import ConflictCard
@@ -363,6 +363,26 @@ async def test_a_pause_by_others_is_shown_and_in_vain_is_told(store: Path) -> No
         stage.other.pause(Pausing(query="", actor="eve", operation="op-2", note="mine"))
         await stage.press(*"mine", "enter")
         await stage.until(lambda: "everything is paused already, by eve: mine" in shown(stage.deck))
+
+
+async def test_a_lease_that_is_renewed_is_told_in_the_details(store: Path) -> None:
+    async with staged(store) as stage:
+        put = stage.other.claim(Claiming(owner="w", actor="w", seconds=30))[0]
+        assert put.task is not None
+        claim = claim_of(put)
+        assert claim is not None
+        await stage.press("2")
+        await stage.until(lambda: put.task is not None and put.task.id in stage.ids(1))
+        while stage.held != put.task.id:
+            await stage.press("j")
+        await stage.press("enter")
+        await stage.until(lambda: "lease" in shown(stage.deck))
+        stage.other.renew({put.task.id: claim}, 86_400.0)
+        until = stage.other.get(put.task.id)
+        assert until is not None
+        assert until.lease_until is not None
+        told = until.lease_until[:19].replace("T", " ")
+        await stage.until(lambda: told in shown(stage.deck), seconds=20)
 
 
 async def test_a_conflict_opens_a_card_and_can_be_done_again(store: Path) -> None:

@@ -56,9 +56,16 @@ async def test_what_is_said_is_harmless_and_of_much_the_newest_is_kept() -> None
     async with app.run_test(size=(100, 26)) as pilot:
         pane.tell(Content("at work"))
         await settled(pilot)
-        assert lines(pane)[0] == "␛[31mred␇ and �turned"
+        assert lines(pane)[0] == "red␇ and �turned"
         assert "".join(lines(pane)[1:]) == "x" * WIDEST
         said.add(Voice.LOG, "".join(f"row {number}\n" for number in range(LINES + 5)))
         pane.follow()
         await settled(pilot)
         assert (lines(pane)[0], lines(pane)[-1], len(lines(pane))) == ("row 5", f"row {LINES + 4}", LINES)
+
+
+def test_what_is_written_over_itself_is_one_line() -> None:
+    said = Transcript()
+    for piece in ("start\n10 %\r", "55 %\r100", " %\r", "\nend\r\n", "x\ry", "z\n"):
+        said.add(Voice.OUT, piece)
+    assert [line.text.rstrip("\r") for line in said.since(0)[1]] == ["start", "100 %", "end", "yz"]

@@ -217,7 +217,13 @@ class Reader:
         except StoreError as error:
             return self._lose(error, wanted, last)
         is_new = (
-            last is None or found.changes or not found.complete or _asked(wanted, last) or found.mended != last.mended
+            last is None
+            or found.changes
+            or not found.complete
+            or _asked(wanted, last)
+            or found.mended != last.mended
+            # A lease is renewed without an event.
+            or found.task != last.task
         )
         if self._trouble or is_new:
             self._trouble = None

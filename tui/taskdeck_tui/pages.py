@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from taskdeck_tui.screens.page import Page
     from taskdeck_tui.screens.story import StoryPage
 
+_BEAT = 5
+"""Seconds between two looks at a task whose lease may be renewed, which no change tells of."""
 _NEWEST = 1_000
 """How many of the store's newest events the log begins with, and takes at a time."""
 
@@ -64,6 +66,7 @@ class Pages:
         self._log: LogScreen | None = None
         self._mine: MineScreen | None = None
         self._last = 0
+        self._beats = 0
         self._trouble = ""
 
     @property
@@ -211,6 +214,10 @@ class Pages:
         page = self._front()
         if page is not None:
             page.tick(self._now())
+        if self._shown is not None and self._shown.lease_until is not None and page is self._details:
+            self._beats += 1
+            if not self._beats % _BEAT:
+                self._reader.refresh()
         if self._log is not None and self._log.failed:
             self._extend_log(self._log)
 

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from taskdeck_tui.model.transcript import Said, Transcript, Voice
-from taskdeck_tui.safe import safe
+from taskdeck_tui.safe import printed
 from taskdeck_tui.screens.pager import Pager
 from taskdeck_tui.screens.pretty import Row, fitted
 
@@ -21,7 +21,6 @@ _INKS: Mapping[Voice, str] = {
     Voice.LOG: "$muted",
     Voice.ERROR: "$state-failed",
 }
-_TAB = 4
 
 
 class OutputPane(Vertical):
@@ -103,7 +102,7 @@ class OutputPane(Vertical):
 
 
 def _drawn(said: Said, width: int) -> list[Content]:
-    text = safe(said.text.expandtabs(_TAB))
+    text = printed(said.text)
     if said.voice is Voice.HEAD:
         line = "─" * max(width - len(text) - 4, 0)
         return [Content.assemble(("── ", "$column-line"), (text, "bold $muted"), (f" {line}", "$column-line"))]

@@ -43,17 +43,24 @@ class Transcript:
     def add(self, voice: Voice, text: str) -> None:
         """Add what is said next; what does not end a line is gone on with."""
         with self._adding:
-            for piece in text.splitlines(keepends=True):
-                whole = piece.rstrip("\r\n")
-                if self._is_open and self._lines[-1].voice is voice:
-                    self._lines[-1] = Said(voice, (self._lines[-1].text + whole)[:WIDEST])
-                else:
-                    self._lines.append(Said(voice, whole[:WIDEST]))
-                self._is_open = piece == whole
+            *ended, last = text.split("\n")
+            for line in ended:
+                self._go_on(voice, line)
+                self._is_open = False
+            if last:
+                self._go_on(voice, last)
+                self._is_open = True
             over = len(self._lines) - LINES
             if over > 0:
                 del self._lines[:over]
                 self._first += over
+
+    def _go_on(self, voice: Voice, text: str) -> None:
+        """Begin a line, or go on with the last; what a carriage return goes back over is gone, as on a terminal."""
+        is_same = self._is_open and self._lines[-1].voice is voice
+        text = self._lines.pop().text + text if is_same else text
+        at = text.rstrip("\r").rfind("\r") + 1
+        self._lines.append(Said(voice, text[at:][:WIDEST]))
 
     def since(self, number: int) -> tuple[int, Sequence[Said]]:
         """Return the lines from a number on, as far as they are kept, and the number of the first of them."""
