@@ -109,7 +109,7 @@ def task(row: Sequence[Any]) -> Task:
         attempts=attempts,
         max_attempts=max_attempts,
         not_before=not_before,
-        depends_on=tuple(dict.fromkeys(texts(depends_on))),
+        depends_on=() if depends_on == _EMPTY_LIST else tuple(dict.fromkeys(texts(depends_on))),
         blocked=blocked,
         owner=owner,
         lease_until=lease_until,

@@ -151,11 +151,11 @@ def _outcome(connection: Connection, command: Command, number: int, at: Time) ->
         claim = command.claim
         if not machine.is_held(task, claim, partial(reads.brought_by, connection)):
             return Outcome(command=command, task=task, refusal=machine.lost_claim(task, claim, _last(connection, task)))
-    wrong = dependencies.refused(
-        held, task, partial(reads.depends_on, connection), partial(reads.is_needed, connection)
-    )
-    if wrong is not None:
-        return Outcome(command=command, task=task, refusal=wrong)
+    if "depends_on" in held.fields:
+        find, is_needed = partial(reads.depends_on, connection), partial(reads.is_needed, connection)
+        wrong = dependencies.refused(held, task, find, is_needed)
+        if wrong is not None:
+            return Outcome(command=command, task=task, refusal=wrong)
     try:
         move = transition(task, held, at)
         if isinstance(move, Refusal):
