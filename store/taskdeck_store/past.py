@@ -207,11 +207,12 @@ class Past:
                 card = replace(card, title=UNTOLD)
             known = self._cards[key] = card, folded.depends_on
         card, depends_on = known
-        return replace(card, blocked=unmet(self._told(depends_on), self.stands)) if depends_on else card
+        return replace(card, blocked=self._unmet(depends_on)) if depends_on else card
 
     def _standing(self, task: Task) -> Task:
-        return replace(task, blocked=unmet(self._told(task.depends_on), self.stands)) if task.depends_on else task
+        return replace(task, blocked=self._unmet(task.depends_on)) if task.depends_on else task
 
-    def _told(self, ids: Sequence[str]) -> Sequence[str]:
-        """Return those of some tasks that the log tells of: a bundle leaves others out, and they may be completed."""
-        return [task_id for task_id in ids if task_id in self.timeline.numbers] if self._is_part else ids
+    def _unmet(self, ids: Sequence[str]) -> int:
+        """Return how many of some tasks are not completed; those that a bundle leaves out may be."""
+        told = [task_id for task_id in ids if task_id in self.timeline.numbers] if self._is_part else ids
+        return unmet(told, self.stands)

@@ -14,8 +14,9 @@ from msgspec.structs import replace
 
 from taskdeck_store.contract import Pause, Pausing
 from taskdeck_store.machine import Code, Refusal
-from taskdeck_store.query.terms import EVERYTHING, Field, Query, TextTerm
-from taskdeck_store.values import PAUSED, QUEUE, RESUMED, Event, Json, State, Task, Time
+from taskdeck_store.query.match import may_match
+from taskdeck_store.query.terms import EVERYTHING, Query
+from taskdeck_store.values import PAUSED, QUEUE, RESUMED, Event, Json, State, Time
 
 _FIELD = "paused"
 
@@ -74,7 +75,7 @@ def _paused(paused: Sequence[Pause], asked: Pausing, seq: int, at: Time) -> Even
         return Refusal(code=Code.INVALID, message=message)
     if not note:
         return Refusal(code=Code.INVALID, message="cannot pause: a note that says why is required")
-    if not _may_wait(query):
+    if not may_match(query, State.PENDING):
         message = f"cannot pause {asked.query}: no pending task matches that, and only those are claimed"
         return Refusal(code=Code.INVALID, message=message)
     there = next((pause for pause in paused if pause.query == asked.query), None)
@@ -113,10 +114,3 @@ def _parsed(text: str, me: str) -> Query | None:
         return parse(text, me=me)
     except QueryError:
         return None
-
-
-def _may_wait(query: Query) -> bool:
-    from taskdeck_store.query.match import matches
-
-    states = [term for term in query.terms if isinstance(term, TextTerm) and term.field is Field.STATE]
-    return matches(Query(tuple(states)), Task(id="", title="", state=State.PENDING), "")

@@ -41,6 +41,7 @@ class Draft:
         self._added: dict[str, Record] = {}
         self._known: dict[str, Known] = {}
         self._needed: set[str] | None = None
+        self._outside = 0
         self._tasks: dict[str, Task] = {}
         self._events: dict[str, Event] = {}
 
@@ -58,6 +59,12 @@ class Draft:
             if record is not None and line.changes and picture.known:
                 said = picture.mapping.said(record.data())
                 self._tasks[task_id] = task_of(task_id, said, known.said, picture.shown(task_id).version)
+        self._outside = len(self.lines)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has no events but those of what was not on record."""
+        return len(self.lines) == self._outside
 
     def carry_out(self, command: Command) -> Outcome:
         """Add a command's event, or say why not."""

@@ -149,7 +149,8 @@ class JsonStore:
             while True:
                 self._take(ledger.settle())
                 found, draft = drafted()
-                if not draft.lines:
+                # A log does not begin for what was refused.
+                if not draft.lines or (draft.is_idle and not self.audited):
                     return found
                 moved = ledger.commit(draft)
                 if moved is not None:
@@ -167,7 +168,7 @@ class JsonStore:
         if self.read_only:
             message = one_line(f"{self.address} {self._why_read_only}; nothing was changed")
             return Refusal(code=Code.READ_ONLY, message=message)
-        return self._committed(lambda: self._pause_drafted(pausing))
+        return self._committed(lambda: self._paused(pausing))
 
     def pauses(self) -> Sequence[Pause]:
         """Return what is paused; see the contract."""
@@ -368,7 +369,6 @@ class JsonStore:
     ) -> tuple[tuple[Outcome, ...], Draft]:
         at = self._now()
         draft = self._draft(at)
-        outside = len(draft.lines)
         with self._ledger.explained("read"):
             outcomes = tuple(draft.carry_out(command) for command in commands)
             if claiming is not None:
@@ -376,18 +376,12 @@ class JsonStore:
         if whole and any(outcome.refusal for outcome in outcomes):
             outcomes = tuple(self._undone(outcome) for outcome in outcomes)
             draft = self._draft()
-        if len(draft.lines) == outside and not self.audited:
-            draft.lines.clear()
         return outcomes, draft
 
-    def _pause_drafted(self, pausing: Pausing) -> tuple[Event | Refusal, Draft]:
+    def _paused(self, pausing: Pausing) -> tuple[Event | Refusal, Draft]:
         draft = self._draft()
-        outside = len(draft.lines)
         with self._ledger.explained("read"):
-            found = draft.pause(pausing)
-        if len(draft.lines) == outside and not self.audited:
-            draft.lines.clear()
-        return found, draft
+            return draft.pause(pausing), draft
 
     def _starts(
         self, claiming: Claiming, commands: Sequence[Command], at: Time, is_blocked: Callable[[Task], bool]

@@ -23,6 +23,19 @@ def matches(query: Query, task: Task, now: Time) -> bool:
     return all(_holds(term, task, now) for term in query.terms)
 
 
+def may_match(query: Query, state: State) -> bool:
+    """Tell whether a task in a state may match a query, as far as its state alone says."""
+    return all(_may_hold(term, state) for term in query.terms)
+
+
+def _may_hold(term: Term, state: State) -> bool:
+    if isinstance(term, DueTerm | BlockedTerm):
+        return term.negated or state is State.PENDING
+    if isinstance(term, NumberTerm) or term.field is not Field.STATE:
+        return True
+    return any(_fits(pattern, (state,)) for pattern in term.choices) is not term.negated
+
+
 def _holds(term: Term, task: Task, now: Time) -> bool:
     if isinstance(term, TextTerm):
         return _text_holds(term, task)

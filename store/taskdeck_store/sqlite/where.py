@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from taskdeck_store import clock
-from taskdeck_store.query.terms import BlockedTerm, DueTerm, Field, NumberTerm, Pattern, Query, Term
+from taskdeck_store.query.match import may_match
+from taskdeck_store.query.terms import BlockedTerm, DueTerm, Field, NumberTerm, Pattern, Query
 from taskdeck_store.sqlite import rows
 from taskdeck_store.values import State, Time
 
@@ -126,28 +127,4 @@ def _moment(now: Time, age: float) -> Time:
 
 @lru_cache(maxsize=64)
 def _states(query: Query) -> tuple[State, ...]:
-    return tuple(state for state in State if _state_holds(query, state))
-
-
-def _state_holds(query: Query, state: State) -> bool:
-    return all(_may_hold(term, state) for term in query.terms)
-
-
-def _may_hold(term: Term, state: State) -> bool:
-    if isinstance(term, DueTerm | BlockedTerm):
-        return term.negated or state is State.PENDING
-    if isinstance(term, NumberTerm) or term.field is not Field.STATE:
-        return True
-    return any(_state_fits(state, pattern) for pattern in term.choices) is not term.negated
-
-
-def _state_fits(state: State, pattern: Pattern) -> bool:
-    match pattern.kind:
-        case "exact":
-            return state == pattern.text
-        case "prefix":
-            return state.startswith(pattern.text)
-        case "contains":
-            return pattern.text.casefold() in state
-        case "none":
-            return False
+    return tuple(state for state in State if may_match(query, state))

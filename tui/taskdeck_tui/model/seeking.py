@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from taskdeck_store.query.match import matches
+from taskdeck_store.query.match import matches, may_match
 from taskdeck_store.query.named import asks_age, examples, parse_named
 from taskdeck_store.query.parse import QueryError
-from taskdeck_store.query.terms import EVERYTHING, BlockedTerm, Field, Query, TextTerm
+from taskdeck_store.query.terms import EVERYTHING, BlockedTerm, Query
 from taskdeck_store.timeline import NOWHERE, STATES, Timeline
 from taskdeck_store.values import Event, Task
 
@@ -32,11 +32,7 @@ class Seek(Struct, frozen=True):
         tasks = {timeline.numbers[name] for name in self.tasks if name in timeline.numbers}
         actors = {number for number, name in enumerate(timeline.actors) if not self.actors or name in self.actors}
         actions = {number for number, name in enumerate(timeline.actions) if not self.actions or name in self.actions}
-        terms = (term for term in self.query.terms if isinstance(term, TextTerm) and term.field is Field.STATE)
-        of_state = Query(tuple(terms))
-        states = {
-            code for code, state in enumerate(STATES) if matches(of_state, Task(id="", title="", state=state), "")
-        }
+        states = {code for code, state in enumerate(STATES) if may_match(self.query, state)}
         if not self.query:
             states.add(NOWHERE)
 
