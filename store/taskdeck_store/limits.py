@@ -1,0 +1,33 @@
+"""What a store's own format can hold, as data: for `taskdeck info`, for the board, and for the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from taskdeck_store.values import FIELDS, Action, State
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What the format of a store can say, and what it cannot.
+
+    `words` are the format's own words for states, in its order, and as which state each is shown. `lacks` names the
+    states in which no commit may leave a task, and `refuses` the actions that cannot be done at all, each with the
+    reason, which is a whole clause: "Claude Code has no state for it". `fields` are the fields of a task that the
+    format keeps; of the others only the log knows. `whole` says that several tasks are written in one atomic commit.
+    `observed` says that the log is none of the store's own: it has what was seen and done from this machine.
+    `notes` are sentences that one should read before one writes to the store.
+    """
+
+    words: Mapping[str, State]
+    lacks: Mapping[State, str] = {}
+    refuses: Mapping[Action, str] = {}
+    fields: tuple[str, ...] = FIELDS
+    whole: bool = True
+    observed: bool = False
+    notes: tuple[str, ...] = ()
+
+
+NONE = Limits(words={str(state): state for state in State})
+"""The limits of a format that was made for Taskdeck's tasks."""
