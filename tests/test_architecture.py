@@ -17,10 +17,10 @@ import taskdeck_tui
 STORE = Path(taskdeck_store.__file__).parent
 TUI = Path(taskdeck_tui.__file__).parent
 
-LOWER = ("values", "clock", "jsontext", "machine", "query", "contract")
+LOWER = ("values", "limits", "clock", "jsontext", "machine", "query", "contract")
 """The store's modules that build on each other, each only on those to its left."""
 
-FRONT = ("", "address", "backup", "bundle", "readable", "salvage")
+FRONT = ("", "address", "backup", "bundle", "kinds", "observed", "readable", "salvage")
 """The store's modules that know every backend, to choose the right one."""
 
 HEAVY = ("textual", "rich", "watchfiles", "asyncio", "shtab")

@@ -1,14 +1,21 @@
-"""From an address to an open store: a path's kind is read from its content first, its suffix second."""
+"""From an address to an open store: a path's kind is read from its content first, its suffix second.
+
+What is neither a SQLite nor a JSON store of ours may be a place that others own; see `taskdeck_store.kinds`.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import time
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from taskdeck_store import clock
 from taskdeck_store.contract import Fault, Store, StoreError
+
+if TYPE_CHECKING:
+    from taskdeck_store import source
 
 Kind: TypeAlias = Literal["sqlite", "json"]
 
@@ -20,6 +27,13 @@ _STILL = 0.15
 _RECENT = 1.0
 """Seconds since its last write after which an empty file counts as that at once."""
 _NAP = 0.003
+_HEAD = 512
+_OUR_MARKS = (b"Tdck", b"Tdcb")
+"""What marks a SQLite file as a store or a bundle of ours, at its 68th byte."""
+_TASKS = re.compile(rb'\{\s*"tasks"\s*:\s*\[')
+_databases: dict[tuple[str, int, int] | None, source.Kind | None] = {}
+"""Of which foreign kind the SQLite files are that were looked at; None: of none."""
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):")
 
 
 def open_store(
@@ -30,6 +44,11 @@ def open_store(
     `patience` bounds, in seconds, how long a commit waits for other writers. Raises StoreError when there is no
     store there, or one that cannot be read.
     """
+    foreign = foreign_kind(address)
+    if foreign is not None:
+        from taskdeck_store.kinds import open_observed
+
+        return open_observed(foreign, address, read_only=read_only, now=now, patience=patience)
     path = path_of(address)
     if kind_at(path) == "sqlite":
         from taskdeck_store.sqlite.store import SqliteStore
@@ -55,12 +74,33 @@ def create_store(address: str) -> None:
         JsonStore.create(path)
 
 
+def foreign_kind(address: str) -> source.Kind | None:
+    """Return the kind of what others own at an address; None where it is one of ours, or none that anybody knows.
+
+    Raises StoreError where a kind that another package adds cannot be loaded.
+    """
+    scheme = _scheme(address)
+    if scheme is not None and not address.startswith(_SQLITE_SCHEME):
+        from taskdeck_store import kinds
+
+        return kinds.kind_by_scheme(scheme)
+    path = path_of(address)
+    # To look into a database that this process has open would drop its locks; see `kind_at`.
+    mark = _mark(path)
+    if mark in _databases:
+        return _databases[mark]
+    found, is_database = _recognised(path)
+    if mark is not None and is_database:
+        _databases[mark] = found
+    return found
+
+
 def path_of(address: str) -> Path:
     """Return the file an address means. Raises StoreError for a scheme this version does not know."""
     if address.startswith(_SQLITE_SCHEME):
         return Path(address.removeprefix(_SQLITE_SCHEME))
-    scheme, colon, _ = address.partition(":")
-    if colon and scheme.isalpha() and len(scheme) > 1 and not Path(address).exists():
+    scheme = _scheme(address)
+    if scheme is not None:
         known = "a path to a .json or .db file, or sqlite:///PATH"
         raise StoreError(Fault.FOREIGN, f"cannot open {address}: {scheme}: is no store this version knows; use {known}")
     return Path(address)
@@ -90,9 +130,62 @@ def kind_at(path: Path) -> Kind:
     return "json"
 
 
+def is_store(path: Path) -> bool:
+    """Tell whether a file that nobody has open in this process is a store of ours, by what is in it."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+        if head.startswith(_SQLITE_MAGIC):
+            return head[68:72] in _OUR_MARKS
+        open_store(str(path), read_only=True).close()
+    except (OSError, StoreError):
+        return False
+    return True
+
+
 def kind_by_suffix(path: Path) -> Kind:
     """Tell what kind of store is made at a path."""
     return "sqlite" if path.suffix.lower() in _SQLITE_SUFFIXES else "json"
+
+
+def _scheme(address: str) -> str | None:
+    """Return the scheme that an address begins with; None for a path. One letter is a drive of Windows."""
+    found = _SCHEME.match(address)
+    return None if found is None or Path(address).exists() else found[1]
+
+
+def _recognised(path: Path) -> tuple[source.Kind | None, bool]:
+    """Return the foreign kind of what lies at a path, and whether that is a SQLite file."""
+    is_database = False
+    if not path.is_dir():
+        try:
+            with path.open("rb") as file:
+                head = file.read(_HEAD)
+        except OSError:
+            return None, False
+        is_database = head.startswith(_SQLITE_MAGIC)
+        if head[68:72] in _OUR_MARKS if is_database else _is_task_list(path, head.lstrip()):
+            return None, is_database
+    from taskdeck_store import kinds
+
+    return kinds.kind_at(path), is_database
+
+
+def _is_task_list(path: Path, head: bytes) -> bool:
+    """Tell whether a file that begins so is a task file of ours, if it is any."""
+    if not head:
+        return True
+    is_list = head.startswith(b"[") or _TASKS.match(head) is not None
+    # Task Master once wrote such files too.
+    return is_list and path.absolute().parent.parts[-2:] != (".taskmaster", "tasks")
+
+
+def _mark(path: Path) -> tuple[str, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (os.path.realpath(path), found.st_dev, found.st_ino)
 
 
 def _head(path: Path) -> bytes:

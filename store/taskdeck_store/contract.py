@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
+from taskdeck_store.limits import Limits
 from taskdeck_store.machine import Command, Refusal
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.values import Card, Claim, Event, Json, State, Task, Time
@@ -224,6 +225,10 @@ class Store(Protocol):
     @property
     def kind(self) -> str:
         """The backend's name for people: ``SQLite``, ``JSON``."""
+
+    @property
+    def limits(self) -> Limits:
+        """What its format can say, and what it cannot."""
 
     @property
     def read_only(self) -> bool:

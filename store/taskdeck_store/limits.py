@@ -16,8 +16,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     states in which no commit may leave a task, and `refuses` the actions that cannot be done at all, each with the
     reason, which is a whole clause: "Claude Code has no state for it". `fields` are the fields of a task that the
     format keeps; of the others only the log knows. `whole` says that several tasks are written in one atomic commit.
-    `observed` says that the log is none of the store's own: it has what was seen and done from this machine.
-    `notes` are sentences that one should read before one writes to the store.
+    `observed` says that the log is none of the store's own: it has what was seen and done from this machine, and lies
+    at `log`. `read_only` is why nothing can be written at all, as a clause. `notes` are sentences that one should read
+    before one writes to the store.
     """
 
     words: Mapping[str, State]
@@ -26,6 +27,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     fields: tuple[str, ...] = FIELDS
     whole: bool = True
     observed: bool = False
+    log: str = ""
+    read_only: str | None = None
     notes: tuple[str, ...] = ()
 
 

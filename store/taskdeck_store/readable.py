@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from taskdeck_store import clock
-from taskdeck_store.address import Kind, open_store, path_of
+from taskdeck_store.address import Kind, foreign_kind, open_store, path_of
 from taskdeck_store.backup import KINDS, kind_there
 from taskdeck_store.contract import (
     Changes,
@@ -31,6 +31,7 @@ from taskdeck_store.contract import (
     Trace,
     Window,
 )
+from taskdeck_store.limits import Limits
 from taskdeck_store.machine import Code, Command, Refusal
 from taskdeck_store.output import folder_of
 from taskdeck_store.printable import one_line
@@ -74,6 +75,11 @@ class Readable:
     def kind(self) -> str:
         """The backend's name for people."""
         return self._store.kind if self._kind is None else KINDS[self._kind]
+
+    @property
+    def limits(self) -> Limits:
+        """What its format can say; see the contract."""
+        return self._store.limits
 
     @property
     def read_only(self) -> bool:
@@ -333,11 +339,13 @@ class Readable:
 
 def open_readable(
     address: str, *, read_only: bool = False, now: clock.Clock = clock.utc_now, patience: float = 10.0
-) -> Readable:
+) -> Store:
     """Open the store at an address as `open_store` does, or what can be read of it where it is damaged.
 
     Raises StoreError when there is no store, or nothing of it can be read.
     """
+    if foreign_kind(address) is not None:
+        return open_store(address, read_only=read_only, now=now, patience=patience)
     return Readable(address, read_only=read_only, now=now, patience=patience)
 
 

@@ -201,7 +201,7 @@ def test_a_task_that_moves_while_it_is_stepped_does_not_step_twice(
         mended = ()
 
         def __init__(self, inner: Store) -> None:
-            self.get, self.close = inner.get, inner.close
+            self.get, self.close, self.limits = inner.get, inner.close, inner.limits
             self.inner = inner
 
         def apply(self, commands: Sequence[Command]) -> Sequence[Outcome]:

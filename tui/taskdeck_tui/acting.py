@@ -15,6 +15,7 @@ from textual.screen import Screen
 from taskdeck_store.cards import card_of
 from taskdeck_store.clock import Clock
 from taskdeck_store.contract import Outcome
+from taskdeck_store.limits import NONE, Limits
 from taskdeck_store.machine import RULES, Code, Command, new_operation
 from taskdeck_store.values import Card, Event
 from taskdeck_tui.feed import Reader
@@ -36,10 +37,11 @@ class Acting:
     """What one operator does with one board, and did.
 
     `tell` says a sentence to the operator, `marked` is called when other tasks are being committed than before. Where
-    there is a `debugger`, it does what its keys mean.
+    there is a `debugger`, it does what its keys mean. `limits` are those of the store's format, as of the last look.
     """
 
     debugger: Debugger | None = None
+    limits: Limits = NONE
 
     def __init__(
         self,
@@ -72,7 +74,7 @@ class Acting:
 
     def legal(self, targets: Sequence[Card]) -> frozenset[str]:
         """Return the names of the keys that would do something to these tasks."""
-        found = frozenset() if self._read_only else legal(targets)
+        found = frozenset() if self._read_only else legal(targets, self.limits)
         return found if self.debugger is None else found - DEBUGGING | self.debugger.legal(targets)
 
     def act(self, name: str, targets: Sequence[Card], *, unseen: bool = False) -> None:
@@ -110,8 +112,9 @@ class Acting:
             self._tell(f"{untouched}{committed.failure}", Tone.REFUSED)
             return
         refused = [outcome for outcome in committed.outcomes if outcome.refusal is not None]
-        if len(committed.outcomes) == 1:
-            self._tell(outcome_told(committed.outcomes[0]), Tone.REFUSED if refused else Tone.DONE)
+        if len({outcome.command.task_id for outcome in committed.outcomes}) == 1:
+            told = refused[0] if refused else committed.outcomes[-1]
+            self._tell(outcome_told(told), Tone.REFUSED if refused else Tone.DONE)
         else:
             more = " · @ shows each" if refused else ""
             self._tell(f"{outcome_line(committed.outcomes)}{more}", Tone.REFUSED if refused else Tone.DONE)
@@ -124,8 +127,8 @@ class Acting:
             return "there is no task here"
         if self._read_only:
             return "the board is read-only; nothing was changed"
-        if name not in legal(targets):
-            return why_not(name, targets[0])
+        if name not in legal(targets, self.limits):
+            return why_not(name, targets[0], self.limits)
         return None
 
     def _confirm(self, name: str, targets: Sequence[Card]) -> None:
@@ -153,7 +156,7 @@ class Acting:
         self._screen.app.push_screen(prompt, go_on)
 
     def _commit(self, name: str, targets: Sequence[Card], note: str | None) -> None:
-        self._give(commands(name, targets, actor=self.actor, note=note), targets)
+        self._give(commands(name, targets, actor=self.actor, note=note, limits=self.limits), targets)
 
     def _give(self, intended: Sequence[Command], seen: Sequence[Card]) -> None:
         self._seen.update({card.id: card for card in seen})

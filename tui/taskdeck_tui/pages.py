@@ -101,7 +101,7 @@ class Pages:
                 limit=EVENTS_SHOWN,
                 stands=stands,
                 output=self.debugger.pane(task_id) if self.debugger is not None else None,
-                legal=self._acting.legal if self.debugger is not None else None,
+                legal=self._acting.legal,
             )
             self._push(self._details, closed)
             self._follow()

@@ -36,6 +36,7 @@ from taskdeck_store.jsonfile.draft import Draft
 from taskdeck_store.jsonfile.feed import Feed
 from taskdeck_store.jsonfile.ledger import Ledger
 from taskdeck_store.jsonfile.picture import Moved
+from taskdeck_store.limits import NONE
 from taskdeck_store.lock import WriteLock
 from taskdeck_store.machine import Code, Command, Refusal
 from taskdeck_store.output import folder_of
@@ -60,6 +61,7 @@ class JsonStore:
 
     kind = "JSON"
     damage = None
+    limits = NONE
     manifest = None
 
     def __init__(self, path: Path, *, address: str, read_only: bool, now: clock.Clock, patience: float) -> None:

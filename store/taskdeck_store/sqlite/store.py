@@ -29,6 +29,7 @@ from taskdeck_store.contract import (
     Trace,
     Window,
 )
+from taskdeck_store.limits import NONE
 from taskdeck_store.lock import SUFFIX, WriteLock
 from taskdeck_store.machine import Code, Command, Refusal
 from taskdeck_store.output import folder_of
@@ -56,6 +57,7 @@ class SqliteStore:
     """A `taskdeck_store.contract.Store`; see there. Make one with `open`."""
 
     damage = None
+    limits = NONE
     _unwritable = "cannot be written to (file, folder or file system)"
 
     def __init__(self, path: Path, *, address: str, read_only: bool, now: clock.Clock, patience: float) -> None:
@@ -329,7 +331,7 @@ class SqliteStore:
         refused: dict[int, Refusal] = {}
         while True:
             try:
-                with _writing(opened) as is_current:
+                with writing(opened) as is_current:
                     if not is_current:
                         return None, 0
                     outcomes = writes.transact(connection, commands, claiming, self._now, refused)
@@ -344,7 +346,7 @@ class SqliteStore:
 
     def _paused(self, opened: Opened, pausing: Pausing) -> tuple[tuple[Event | Refusal, bool] | None, int]:
         opened.log_ahead()
-        with _writing(opened) as is_current:
+        with writing(opened) as is_current:
             if not is_current:
                 return None, 0
             found, is_new = writes.pause(opened.connection, pausing, self._now)
@@ -352,7 +354,7 @@ class SqliteStore:
             return (found, is_new), found.seq if is_new and isinstance(found, Event) else 0
 
     def _renewed(self, opened: Opened, held: Mapping[str, Claim], seconds: float) -> frozenset[str] | None:
-        with _writing(opened) as is_current:
+        with writing(opened) as is_current:
             if not is_current:
                 return None
             lost = writes.renew(opened.connection, held, clock.plus(self._now(), seconds))
@@ -375,7 +377,7 @@ class SqliteStore:
 
 
 @contextmanager
-def _writing(opened: Opened) -> Iterator[bool]:
+def writing(opened: Opened) -> Iterator[bool]:
     """Hold a write transaction, which the body commits or leaves to be undone; tell whether the file is still ours."""
     opened.connection.execute("BEGIN IMMEDIATE")
     try:

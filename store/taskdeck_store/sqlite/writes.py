@@ -98,7 +98,7 @@ def pause(connection: Connection, asked: Pausing, now: Clock) -> tuple[Event | R
     event = decided(reads.pauses(connection), asked, (last_seq or 0) + 1, not_before(now(), last_at))
     if isinstance(event, Refusal):
         return event, False
-    return _record(connection, event, last_hash if last_seq else BEGINNING, asked.operation), True
+    return record(connection, event, last_hash if last_seq else BEGINNING, asked.operation), True
 
 
 def renew(connection: Connection, held: Mapping[str, Claim], until: Time) -> frozenset[str]:
@@ -193,7 +193,7 @@ def _moved(
         changes=move.changes,
         group=command.group,
     )
-    event = _record(connection, event, previous, command.operation)
+    event = record(connection, event, previous, command.operation)
     task = replace(move.task, version=str(event.seq))
     if before is None:
         connection.execute(_INSERT_TASK, [rows.column(name, task) for name in rows.WRITTEN])
@@ -205,7 +205,7 @@ def _moved(
     return Outcome(command=command, task=task, event=event)
 
 
-def _record(connection: Connection, event: Event, previous: str | None, operation: str) -> Event:
+def record(connection: Connection, event: Event, previous: str | None, operation: str | None) -> Event:
     """Put an event in the log, sealed where the hash of the one before is known, and return it."""
     if previous is not None:
         event = replace(event, hash=sealed(previous, event))

@@ -419,6 +419,7 @@ class BoardScreen(Screen[None]):
 
     def _settle(self, look: Look) -> None:
         self._audited = look.audited
+        self._acting.limits = look.limits
         self._paused = look.pauses
         self._totals = sum(tally.count for tally in look.totals.values())
         self._throughput.count(look.changes)

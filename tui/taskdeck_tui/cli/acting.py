@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 
 from taskdeck_store import clock, open_store
 from taskdeck_store.contract import Outcome, Store
+from taskdeck_store.limits import Limits
 from taskdeck_store.machine import (
     RULES,
     STEP,
@@ -20,6 +21,7 @@ from taskdeck_store.machine import (
     new_operation,
     said,
 )
+from taskdeck_store.reach import stepping, why_unable
 from taskdeck_store.values import Action, Json, Task
 from taskdeck_tui.cli import parser
 from taskdeck_tui.cli.actor import actor
@@ -82,7 +84,7 @@ def step(options: Namespace, output: Output) -> Exit:
     sender = actor(options.actor)
     group = new_operation() if len(options.ids) > 1 else None
     with closing(open_store(options.store)) as store:
-        planned = [_plan(store, task_id, options, sender, group) for task_id in options.ids]
+        planned = [plan for task_id in options.ids for plan in _plan(store, task_id, options, sender, group)]
         outcomes = iter(store.apply([plan for plan in planned if isinstance(plan, Command)]))
         output.mended(store.mended)
         return tell([told(next(outcomes)) if isinstance(plan, Command) else plan for plan in planned], output)
@@ -101,23 +103,24 @@ def told(outcome: Outcome) -> Told:
     )
 
 
-def _plan(store: Store, task_id: str, options: Namespace, sender: str, group: str | None) -> Command | Told:
+def _plan(
+    store: Store, task_id: str, options: Namespace, sender: str, group: str | None
+) -> Sequence[Command] | Sequence[Told]:
     task = store.get(task_id)
     if task is None:
-        return Told(task_id=task_id, action=parser.STEP, applied=False, refusal=missing(task_id))
-    if task.state not in STEP:
-        return Told(task_id=task_id, action=parser.STEP, applied=False, task=task, refusal=_no_step(task))
-    return command(
-        task_id,
-        STEP[task.state],
-        actor=sender,
-        note=options.note,
-        expect=options.expect if options.expect is not None else task.version,
-        group=group,
-    )
+        return [Told(task_id=task_id, action=parser.STEP, applied=False, refusal=missing(task_id))]
+    expect = options.expect if options.expect is not None else task.version
+    step = stepping(task, store.limits, actor=sender, note=options.note, expect=expect, group=group)
+    if step:
+        return step
+    refusal = _no_step(task, store.limits)
+    return [Told(task_id=task_id, action=parser.STEP, applied=False, task=task, refusal=refusal)]
 
 
-def _no_step(task: Task) -> Refusal:
+def _no_step(task: Task, limits: Limits) -> Refusal:
+    unable = why_unable(STEP[task.state], limits) if task.state in STEP else None
+    if unable is not None:
+        return Refusal(code=Code.ILLEGAL, message=f"cannot {STEP[task.state]} {task.id}: {unable}")
     others = " or ".join(actions_from(task.state))
     offer = f"from {said(task.state)} one can {others}" if others else f"{said(task.state)} is final"
     return Refusal(code=Code.ILLEGAL, message=f"cannot step {task.id}: it is {said(task.state)}; {offer}")

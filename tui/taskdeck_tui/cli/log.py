@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from taskdeck_store.contract import Fault, Store, StoreError
 from taskdeck_store.machine import Code, missing
 from taskdeck_store.paging import every_event
-from taskdeck_store.readable import Readable, open_readable
+from taskdeck_store.readable import open_readable
 from taskdeck_store.values import QUEUE, Action, Event, State
 from taskdeck_store.wording import did
 from taskdeck_tui.cli.columns import cut, fill
@@ -102,7 +102,7 @@ def _noting_gaps(store: Store, events: Iterable[Event], after: int, gaps: list[t
         yield event
 
 
-def _follow(store: Readable, task_id: str | None, after: int, output: Output) -> None:
+def _follow(store: Store, task_id: str | None, after: int, output: Output) -> None:
     """Write every event once: each page begins after the last event written, whatever woke the follower."""
     last: Event | None = None
     troubled = False

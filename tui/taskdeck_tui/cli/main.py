@@ -62,8 +62,10 @@ def _run(words: list[str], output: Output) -> int:
     if words[:1] in (["-h"], ["--help"]):
         output.line(parser.whole_parser().format_help().rstrip())
         return Exit.DONE
-    if not words:
-        raise UsageError("name a store, as in: taskdeck tasks.db; to look round: taskdeck demo; more: taskdeck --help")
+    if not words or words == ["--json"]:
+        from taskdeck_tui.cli.offering import offer
+
+        return offer(output)
     if words[0] in parser.FORMS:
         name, rest = words[0], words[1:]
     else:
@@ -111,6 +113,10 @@ def _command(name: str, options: Namespace, output: Output) -> int:
             from taskdeck_tui.cli.reading import show
 
             return show(options, output)
+        case "info":
+            from taskdeck_tui.cli.info import info
+
+            return info(options, output)
         case "pause":
             from taskdeck_tui.cli.pausing import pause
 

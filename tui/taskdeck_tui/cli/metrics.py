@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from msgspec import to_builtins
 
 from taskdeck_store import clock
-from taskdeck_store.contract import StoreError
+from taskdeck_store.contract import Store, StoreError
 from taskdeck_store.metrics import BOUNDS, Meter, Metrics
-from taskdeck_store.readable import Readable, open_readable
+from taskdeck_store.readable import open_readable
 from taskdeck_store.values import Json, Time
 from taskdeck_tui.cli.exits import Exit, OutputError, UsageError
 from taskdeck_tui.cli.output import Output
@@ -67,7 +67,7 @@ class _Latest:
         yield from _families(self.found, clock.utc_now())
 
 
-def _serve(host: str, port: int, meter: Meter, store: Readable, output: Output) -> None:
+def _serve(host: str, port: int, meter: Meter, store: Store, output: Output) -> None:
     """Answer whoever asks, until interrupted; what they are told is at most a second old."""
     latest = _Latest(meter.read())
     try:

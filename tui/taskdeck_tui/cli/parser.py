@@ -282,6 +282,10 @@ def _store(parser: ArgumentParser) -> None:
     _json(parser)
 
 
+def _info(parser: ArgumentParser) -> None:
+    _store(parser)
+
+
 def _query(parser: ArgumentParser, meaning: str = "state:review tag:x age>1h -tag:y …") -> None:
     parser.add_argument("query", metavar="QUERY", nargs="*", default=[], type=values.term, help=meaning)
 
@@ -315,6 +319,7 @@ FORMS: Mapping[str, Form] = {
     "list": Form("list tasks", _list, asks=True),
     "counts": Form("count the tasks of each state", _counts, asks=True),
     "show": Form("show all of one task", _show),
+    "info": Form("tell what kind of store it is, what its words mean, and what it cannot hold", _info),
     **{action.value: _move(action) for action in MOVES},
     STEP: Form("the next forward action of each task's state", _acting),
     "pause": Form("have workers claim nothing, or nothing that matches; --note is required", _pause, asks=True),

@@ -6,11 +6,11 @@ from argparse import Namespace
 from contextlib import closing, suppress
 
 from taskdeck_store import clock
-from taskdeck_store.contract import Fault
+from taskdeck_store.contract import Fault, Store
 from taskdeck_store.machine import Code
 from taskdeck_store.moments import parse_moment
 from taskdeck_store.past import Past
-from taskdeck_store.readable import Readable, open_readable
+from taskdeck_store.readable import open_readable
 from taskdeck_tui.cli.columns import cut
 from taskdeck_tui.cli.exits import OF_REFUSAL, Exit, UsageError
 from taskdeck_tui.cli.log import is_known, tell_events, tell_gaps
@@ -94,7 +94,7 @@ def _tell_doubts(past: Past, task_id: str | None, output: Output) -> None:
         output.in_doubt(f"of these tasks the beginning is not on record, nor what no later event tells: {shown}")
 
 
-def _without_a_log(store: Readable, output: Output) -> Exit:
+def _without_a_log(store: Store, output: Output) -> Exit:
     if store.damage is not None:
         return told_damage(store, output)
     message = f"there is no past to go to: {store.address} has no audit log until something is done to it"

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 from taskdeck_store import clock
-from taskdeck_store.contract import Fault, Tally
+from taskdeck_store.contract import Fault, Store, Tally
 from taskdeck_store.machine import missing
 from taskdeck_store.query.terms import EVERYTHING, Query
-from taskdeck_store.readable import Readable, open_readable
+from taskdeck_store.readable import open_readable
 from taskdeck_store.values import Json, State, Task, Time
 from taskdeck_tui.cli.actor import actor
 from taskdeck_tui.cli.columns import cut, fill, width
@@ -83,7 +83,7 @@ def show(options: Namespace, output: Output) -> Exit:
     return told_damage(store, output)
 
 
-def told_damage(store: Readable, output: Output) -> Exit:
+def told_damage(store: Store, output: Output) -> Exit:
     """Say on stderr what is lost of a store that is damaged, and return the exit code of a command that read it."""
     if store.damage is None:
         return Exit.DONE

@@ -8,11 +8,11 @@ from contextlib import closing
 
 import msgspec
 
-from taskdeck_store.contract import StoreError
+from taskdeck_store.contract import Store, StoreError
 from taskdeck_store.machine import LEASED, Code
 from taskdeck_store.output import Attempt, Chunk, Line, Lines, Said, Stream, attempts, read, since
 from taskdeck_store.paging import every_event
-from taskdeck_store.readable import Readable, open_readable
+from taskdeck_store.readable import open_readable
 from taskdeck_store.values import Json
 from taskdeck_tui.cli.exits import OF_REFUSAL, Exit, UsageError
 from taskdeck_tui.cli.log import is_known
@@ -45,7 +45,7 @@ def tell_output(options: Namespace, output: Output) -> Exit:
     return told_damage(store, output)
 
 
-def _chosen(store: Readable, task_id: str, number: int | None) -> list[tuple[int, Attempt]]:
+def _chosen(store: Store, task_id: str, number: int | None) -> list[tuple[int, Attempt]]:
     found = list(enumerate(attempts(every_event(store, task_id)), 1))
     if number is not None and number > len(found):
         has = f"{len(found)} attempts" if len(found) != 1 else "1 attempt"
@@ -53,7 +53,7 @@ def _chosen(store: Readable, task_id: str, number: int | None) -> list[tuple[int
     return found if number is None else found[number - 1 : number]
 
 
-def _document(store: Readable, attempt: Attempt) -> dict[str, Json]:
+def _document(store: Store, attempt: Attempt) -> dict[str, Json]:
     chunks = read(store.output_folder, attempt).chunks
     return {**msgspec.to_builtins(attempt), "chunks": [msgspec.to_builtins(chunk) for chunk in chunks]}
 
@@ -61,7 +61,7 @@ def _document(store: Readable, attempt: Attempt) -> dict[str, Json]:
 class _Follower:
     """Tells each piece once: of the last attempt what is said, and of those that come."""
 
-    def __init__(self, store: Readable, task_id: str, number: int | None, output: Output) -> None:
+    def __init__(self, store: Store, task_id: str, number: int | None, output: Output) -> None:
         self._store = store
         self._task_id = task_id
         self._number = number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 
-from taskdeck_store.address import path_of
+from taskdeck_store.address import foreign_kind, path_of
 from taskdeck_store.backup import kind_there
 from taskdeck_tui.cli.actor import actor
 from taskdeck_tui.cli.exits import UsageError
@@ -13,7 +13,7 @@ from taskdeck_tui.cli.exits import UsageError
 
 def board(options: Namespace) -> int:
     """Open the board of a store."""
-    kind_there(path_of(options.store))
+    _need_store(options.store)
     _need_terminal("for scripts: taskdeck list STORE")
     if options.handlers is not None:
         if options.read_only:
@@ -28,7 +28,7 @@ def board(options: Namespace) -> int:
 
 def past(options: Namespace) -> int:
     """Open the board of a store as it was."""
-    kind_there(path_of(options.store))
+    _need_store(options.store)
     _need_terminal("for scripts: taskdeck replay STORE --at WHEN")
     from taskdeck_tui.app import run_board
 
@@ -41,6 +41,12 @@ def demo(options: Namespace) -> int:
     from taskdeck_tui.demo.command import run_demo
 
     return run_demo(store=options.store, tasks=options.tasks, seed=options.seed, actor=actor(None))
+
+
+def _need_store(address: str) -> None:
+    """Raise StoreError where there is none at an address, before a screen is loaded."""
+    if foreign_kind(address) is None:
+        kind_there(path_of(address))
 
 
 def _need_terminal(instead: str) -> None:

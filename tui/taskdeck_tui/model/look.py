@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from taskdeck_store.contract import Change, Key, Order, Pause, Store, Tally, Window, key
+from taskdeck_store.limits import NONE, Limits
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.values import Event, State, Task, Time
 
@@ -74,6 +75,7 @@ class Look(Struct, frozen=True, kw_only=True):
     stands: Mapping[str, State | None] = {}
     pauses: tuple[Pause, ...] = ()
     audited: bool = True
+    limits: Limits = NONE
     damage: str | None = None
     mended: tuple[str, ...] = ()
 
@@ -117,6 +119,7 @@ def look(store: Store, wanted: Wanted, at: Time, last: Look | None = None, *, la
             stands=stands,
             pauses=tuple(store.pauses()) if last is None or fresh.changes or not fresh.complete else last.pauses,
             audited=store.audited,
+            limits=store.limits,
             damage=store.damage,
             mended=store.mended,
         )

@@ -1,0 +1,83 @@
+"""The kinds of places that others own, those that come with Taskdeck and those that other packages add.
+
+A package adds one by an entry point of the group ``taskdeck.stores`` that leads to a `taskdeck_store.source.Kind`
+(https://packaging.python.org/en/latest/specifications/entry-points/).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+
+from taskdeck_store import clock
+from taskdeck_store.contract import Fault, Store, StoreError
+from taskdeck_store.printable import one_line
+from taskdeck_store.source import Kind
+from taskdeck_store.userfolders import state_folder
+
+GROUP = "taskdeck.stores"
+
+_OURS: tuple[str, ...] = ()
+"""Where the kinds lie that come with Taskdeck: ``module:object``."""
+_SLUG = re.compile(r"[^A-Za-z0-9]+")
+
+
+def kinds() -> Iterator[Kind]:
+    """Yield all kinds: ours first, then those of other packages. Raises StoreError for one that cannot be loaded."""
+    from importlib.metadata import entry_points
+
+    for place in _OURS:
+        module, _, name = place.partition(":")
+        yield getattr(import_module(module), name)
+    for point in entry_points(group=GROUP):
+        try:
+            found = point.load()
+        except Exception as error:
+            message = one_line(f"cannot load the store {point.name} of {point.value}: {error}", 300)
+            raise StoreError(Fault.UNREADABLE, f"{message}; mend or remove that package") from error
+        if not isinstance(found, Kind):
+            message = f"the store {point.name} of {point.value} is no taskdeck_store.source.Kind"
+            raise StoreError(Fault.UNREADABLE, f"{message}; mend or remove that package")
+        yield found
+
+
+def kind_by_scheme(scheme: str) -> Kind | None:
+    """Return the kind whose addresses begin with a scheme."""
+    return next((kind for kind in kinds() if scheme in kind.schemes), None)
+
+
+def kind_at(path: Path) -> Kind | None:
+    """Return the kind of what lies at a path; None where no kind knows it."""
+    return next((kind for kind in kinds() if kind.recognises(path)), None)
+
+
+def nearby(folder: Path) -> Iterator[tuple[Kind, str]]:
+    """Yield what of any kind lies in a project's folder, by its address."""
+    for kind in kinds():
+        for address in kind.nearby(folder):
+            yield kind, address
+
+
+def open_observed(kind: Kind, address: str, *, read_only: bool, now: clock.Clock, patience: float) -> Store:
+    """Open the store at an address of a kind. Raises StoreError."""
+    from taskdeck_store.observed.store import ObservedStore
+    from taskdeck_store.sqlite.mirror import MirrorStore
+
+    source = kind.open(address)
+    path = mirror_path(kind.name, source.place)
+    try:
+        mirror = MirrorStore.open_mirror(path, address=address, now=now, patience=patience)
+    except BaseException:
+        source.close()
+        raise
+    return ObservedStore(source, mirror, path, read_only=read_only, now=now)
+
+
+def mirror_path(kind: str, place: str) -> Path:
+    """Return where what is seen of a source is kept."""
+    stem = _SLUG.sub("-", f"{kind} {Path(place).name}").strip("-").lower()[:60]
+    digest = sha256(f"{kind}\0{place}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return state_folder() / "observed" / f"{stem}-{digest}.db"

@@ -1,0 +1,185 @@
+"""What a look at a source tells that was not known: the event from a task as it was to the task as it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from typing import TypeAlias
+
+from msgspec.structs import replace
+
+from taskdeck_store import clock, jsontext, machine
+from taskdeck_store.printable import one_line
+from taskdeck_store.values import (
+    EXTERNAL,
+    FOUND_NOTE,
+    LATEST,
+    OUTSIDE,
+    REMOVED,
+    TIMES,
+    Action,
+    Event,
+    Json,
+    State,
+    Task,
+    Time,
+)
+
+Noticed: TypeAlias = tuple[Event, Task | None]
+"""An event that has no seq yet, and the task after it; None: it is gone."""
+
+_NAMES = frozenset(Task.__struct_fields__)
+_BEYOND = "extra."
+"""What stands before a name that the source uses for something else than Taskdeck does."""
+_NULLABLE = ("data", "result", "error", "owner")
+_NEVER = frozenset(("id", "state", *TIMES))
+_UNTITLED = "(no title)"
+
+
+def fit(task: Task) -> Task:
+    """Return a task as a mirror can keep it: texts that are none, and what lies too deep, are told otherwise."""
+    return replace(
+        task,
+        title=_titled(task.title),
+        description=_text(task.description),
+        tags=tuple(map(_text, task.tags)),
+        data=_value(task.data),
+        result=_value(task.result),
+        error=None if task.error is None else _text(task.error),
+        owner=None if task.owner is None else _text(task.owner),
+        priority=_whole(task.priority, -machine.WHOLE_LIMIT),
+        attempts=_whole(task.attempts, 0),
+        max_attempts=_whole(task.max_attempts, 0),
+        depends_on=tuple(other for other in task.depends_on if machine.wrong_id(other) is None),
+        extra={_text(name): _value(value) for name, value in task.extra.items()},
+        **{name: clock.normalised(moment) for name in TIMES if (moment := getattr(task, name)) is not None},
+    )
+
+
+def noticed(
+    before: Task | None, seen: Task | None, fields: Collection[str], at: Time, *, begins: bool
+) -> Noticed | None:
+    """Return what is new about a task: from as it was known (None: not at all) to as a source has it (None: gone).
+
+    None where nothing is. Of the task, `fields` are the source's. A source that is looked at for the first time
+    `begins`: what it has was there before.
+    """
+    if seen is None:
+        return None if before is None else (_event(before, None, REMOVED, at, _gone(before)), None)
+    if before is None:
+        return _found(seen, at, begins)
+    after = _after(before, seen, fields, at)
+    changes = machine.changed(before, after) | _beyond(before.extra, after.extra)
+    if before.state is after.state and not changes:
+        return None
+    action = machine.action_between(before.state, after.state)
+    if before.state is not after.state and action is not None and machine.RULES[action].again:
+        after = _again(before, after, fields)
+        changes = machine.changed(before, after) | _beyond(before.extra, after.extra)
+    return _event(before, after, action or OUTSIDE, at, changes), after
+
+
+def _found(seen: Task, at: Time, begins: bool) -> Noticed:
+    given: dict[str, Json] = {}
+    if not begins:
+        given = {name: getattr(seen, name) or at for name in ("created_at", "state_since")}
+    task = replace(seen, updated_at=seen.updated_at or (None if begins else at), lease_until=None, **given)
+    changes = _all(task)
+    return _event(None, task, Action.ADD, at, changes, FOUND_NOTE if begins else None), task
+
+
+def _after(before: Task, seen: Task, fields: Collection[str], at: Time) -> Task:
+    values = {name: getattr(seen, name) for name in fields if name not in _NEVER}
+    later = {name: getattr(seen, name) for name in LATEST if name in fields and getattr(seen, name) is not None}
+    after = replace(before, extra=seen.extra, updated_at=later.get("updated_at", at), **values)
+    if before.state is seen.state:
+        return after
+    held = None if seen.state is not State.IN_PROGRESS else before.lease_until
+    not_before = after.not_before if "not_before" in fields else None
+    since = later.get("state_since", at)
+    return replace(after, state=seen.state, state_since=since, lease_until=held, not_before=not_before)
+
+
+def _again(before: Task, after: Task, fields: Collection[str]) -> Task:
+    """Return a task that went back to the queue, with what that means for what the source does not say."""
+    attempts = after.attempts if "attempts" in fields else min(before.attempts + 1, machine.WHOLE_LIMIT)
+    return replace(after, attempts=attempts, owner=after.owner if "owner" in fields else None)
+
+
+def _event(
+    before: Task | None,
+    after: Task | None,
+    action: str,
+    at: Time,
+    changes: dict[str, tuple[Json, Json]],
+    note: str | None = None,
+) -> Event:
+    task = after or before
+    assert task is not None
+    return Event(
+        seq=0,
+        task_id=task.id,
+        at=at,
+        actor=EXTERNAL,
+        action=action,
+        from_state=None if before is None else before.state,
+        to_state=None if after is None else after.state,
+        attempts=task.attempts,
+        note=note,
+        changes=changes,
+    )
+
+
+def _all(task: Task) -> dict[str, tuple[Json, Json]]:
+    """Return all that a task says as changes from nothing; an empty text is something where nothing is null."""
+    empty = {name: (None, "") for name in _NULLABLE if getattr(task, name) == ""}
+    return machine.changed(None, task) | empty | _beyond({}, task.extra)
+
+
+def _gone(task: Task) -> dict[str, tuple[Json, Json]]:
+    lost = _all(task)
+    return {name: (after, before) for name, (before, after) in lost.items()}
+
+
+def _beyond(before: dict[str, Json], after: dict[str, Json]) -> dict[str, tuple[Json, Json]]:
+    """Return the changes of what the source says beyond the fields of Taskdeck."""
+    pairs = {name: (before.get(name), after.get(name)) for name in {**before, **after}}
+    changed = {name: pair for name, pair in pairs.items() if not machine.same(*pair)}
+    return {f"{_BEYOND}{name}" if name in _NAMES else name: pair for name, pair in changed.items()}
+
+
+def _titled(text: str) -> str:
+    told = _text(text)
+    if not told.strip():
+        return _UNTITLED
+    return told if len(told) <= machine.TITLE_LIMIT else told[: machine.TITLE_LIMIT - 1] + "…"
+
+
+def _text(text: str) -> str:
+    """Return a text as SQLite can keep it: NUL ends texts there, half a surrogate has no UTF-8."""
+    if "\0" not in text:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            pass
+        else:
+            return text
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+
+
+def _whole(value: int, least: int) -> int:
+    return max(least, min(value, machine.WHOLE_LIMIT))
+
+
+def _value(value: Json) -> Json:
+    """Return a JSON value that can be kept; what cannot is told as text."""
+    if value is None or value.__class__ in (bool, int) or (value.__class__ is float and math.isfinite(value)):
+        return value
+    if isinstance(value, str):
+        return _text(value)
+    try:
+        if machine.wrong_field("data", value) is None:
+            return jsontext.decode(_text(jsontext.encode(value)))
+    except ValueError:
+        pass
+    return one_line(repr(value), 10_000)

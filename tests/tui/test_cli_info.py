@@ -1,0 +1,53 @@
+"""The command that tells what a store is and cannot hold, and what `taskdeck` offers without a word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cli_stage import taskdeck
+
+from taskdeck_store import create_store
+from taskdeck_tui.cli.offering import stores
+
+
+def test_a_store_of_ours_is_told_with_its_log(tmp_path: Path) -> None:
+    store = str(tmp_path / "tasks.json")
+    create_store(store)
+    assert "its own; it begins with the first commit" in taskdeck("info", store).out
+    taskdeck("add", store, "one", "--id", "a")
+    ran = taskdeck("info", store)
+    assert ran.code == 0
+    assert "kind      JSON\n" in ran.out
+    assert "access    read and write\n" in ran.out
+    assert "its own: every change of every program" in ran.out
+    assert ran.out.endswith("tasks     1 pending\n")
+    told = taskdeck("info", store, "--json").value
+    assert (told["kind"], told["log"], told["read_only"], told["counts"]["pending"]) == ("JSON", "own", False, 1)
+    assert told["words"]["in_progress"] == "in_progress"
+
+
+def test_an_older_layout_is_not_brought_up_to_date_by_looking(tmp_path: Path) -> None:
+    store = tmp_path / "tasks.db"
+    create_store(str(store))
+    before = store.stat().st_mtime_ns
+    assert taskdeck("info", str(store)).code == 0
+    assert store.stat().st_mtime_ns == before
+
+
+def test_the_stores_of_a_folder_are_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = taskdeck()
+    assert ran.code == 2
+    assert "there is no store in this folder; name a store" in ran.err
+    for name in ("b.db", "a.json"):
+        create_store(str(tmp_path / name))
+    (tmp_path / "package.json").write_text('{"name": "x"}')
+    (tmp_path / "notes.txt").write_text("[]")
+    (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "photos.db").write_bytes(b"SQLite format 3\x00 no more")
+    assert list(stores(Path())) == [("a.json", "JSON"), ("b.db", "SQLite")]
+    ran = taskdeck()
+    assert ran.code == 2
+    assert "name one of the stores in this folder (a.json, b.db), as in: taskdeck a.json" in ran.err
+    assert taskdeck("--json").value == [{"address": "a.json", "kind": "JSON"}, {"address": "b.db", "kind": "SQLite"}]
