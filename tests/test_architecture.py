@@ -20,7 +20,7 @@ TUI = Path(taskdeck_tui.__file__).parent
 LOWER = ("values", "limits", "clock", "jsontext", "machine", "query", "contract")
 """The store's modules that build on each other, each only on those to its left."""
 
-FRONT = ("", "address", "backup", "bundle", "kinds", "observed", "readable", "salvage")
+FRONT = ("", "address", "backup", "bundle", "convert", "kinds", "observed", "readable", "salvage")
 """The store's modules that know every backend, to choose the right one."""
 
 HEAVY = ("textual", "rich", "watchfiles", "asyncio", "shtab")

@@ -61,6 +61,17 @@ def open_store(
 
 def create_store(address: str) -> None:
     """Make an empty store at an address. Raises StoreError when there is something already, or no place for it."""
+    scheme = _scheme(address)
+    if scheme is not None and not address.startswith(_SQLITE_SCHEME):
+        from taskdeck_store import kinds
+
+        kind = kinds.kind_by_scheme(scheme)
+        if kind is not None and kind.create is not None:
+            kind.create(address)
+            return
+        if kind is not None:
+            message = f"cannot make {address}: {kind.name} makes its own; name a .json or .db file to make a store"
+            raise StoreError(Fault.FOREIGN, message)
     path = path_of(address)
     if path.is_symlink() or path.exists():
         raise StoreError(Fault.EXISTS, f"{path} exists already; nothing was changed")
@@ -104,6 +115,15 @@ def path_of(address: str) -> Path:
         known = "a path to a .json or .db file, or sqlite:///PATH"
         raise StoreError(Fault.FOREIGN, f"cannot open {address}: {scheme}: is no store this version knows; use {known}")
     return Path(address)
+
+
+def own_path(address: str) -> Path:
+    """Return the file of a store of ours, or of what is to be one. Raises StoreError for what others own."""
+    foreign = foreign_kind(address)
+    if foreign is not None:
+        message = f"{address} is kept by its own tools ({foreign.name}), and not copied as files are"
+        raise StoreError(Fault.FOREIGN, f"{message}; to have all of it in a store of ours: taskdeck convert")
+    return path_of(address)
 
 
 def kind_at(path: Path) -> Kind:

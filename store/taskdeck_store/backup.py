@@ -12,7 +12,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from taskdeck_store import clock, placing
-from taskdeck_store.address import Kind, kind_at, kind_by_suffix, open_store, path_of
+from taskdeck_store.address import Kind, kind_at, kind_by_suffix, open_store, own_path
 from taskdeck_store.contract import Fault, Store, StoreError
 from taskdeck_store.values import Time
 from taskdeck_store.verification import verify
@@ -62,7 +62,7 @@ def backup(address: str, target: str, *, now: clock.Clock = clock.utc_now) -> Co
     The copy gets its name when it is whole and checked. A store that is damaged is copied all the same, and the
     content's `problem` tells so. Raises StoreError; then there is no copy.
     """
-    source, path = path_of(address), path_of(target)
+    source, path = own_path(address), own_path(target)
     kind = kind_at(source)
     with new_store(path, kind) as draft:
         problem = _copying(kind).copy(source, draft, now)
@@ -88,7 +88,7 @@ def restore(address: str, target: str, *, now: clock.Clock = clock.utc_now) -> R
     A backup that is not sound is refused. A store that is there is first copied to its own name with
     ``.before-restore-`` and the time; who has it open reads on. Raises StoreError; then the store is as it was.
     """
-    source, shown = path_of(address), path_of(target)
+    source, shown = own_path(address), own_path(target)
     kind = kind_at(source)
     copying = _copying(kind)
     path = Path(os.path.realpath(shown))

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import closing
+from pathlib import Path
 
 from msgspec import Struct
 
 from taskdeck_store import clock
-from taskdeck_store.address import open_store, path_of
+from taskdeck_store.address import open_store, own_path
 from taskdeck_store.audit import BEGINNING, sealed
 from taskdeck_store.backup import checked, new_store
 from taskdeck_store.contract import LeftOut, Manifest, Store
@@ -44,7 +45,7 @@ def export(
     the bundle and `version` Taskdeck's. What outside programs did is put on record first. The bundle gets its name when
     it is whole, and has been verified. Raises StoreError; then there is no bundle.
     """
-    path = path_of(target)
+    path = own_path(target)
     with new_store(path, "sqlite") as draft:
         from taskdeck_store.sqlite import bundling
 
@@ -55,7 +56,7 @@ def export(
             def ending() -> tuple[list[LeftOut], Manifest]:
                 return chain.runs, Manifest(
                     taskdeck=version,
-                    store=path_of(address).name,
+                    store=Path(address).name,
                     kind=store.kind,
                     origin=chain.origin if store.manifest is None else store.manifest.origin,
                     made_at=now(),

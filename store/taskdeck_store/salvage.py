@@ -10,7 +10,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from taskdeck_store import placing
-from taskdeck_store.address import Kind, open_store, path_of
+from taskdeck_store.address import Kind, open_store, own_path
 from taskdeck_store.backup import KINDS, kind_there, new_store
 from taskdeck_store.contract import Fault, StoreError
 from taskdeck_store.remains import Remains, Salvage, salvaged
@@ -38,13 +38,16 @@ class Salvaging(Protocol):
     def write(self, draft: Path, remains: Remains, salvage: Salvage) -> None:
         """Make a store of what was salvaged, at a path where nothing is."""
 
+    def make(self, draft: Path, salvage: Salvage) -> None:
+        """Make a store of tasks and events that are in order, at a path where nothing is."""
+
 
 def recover(address: str, target: str) -> Recovered:
     """Make a new store, where nothing is, of what can be read of a damaged one. Nothing else is changed.
 
     Events keep their numbers and hashes. Raises StoreError when nothing can be read, or the new store not be made.
     """
-    source, path = path_of(address), path_of(target)
+    source, path = own_path(address), own_path(target)
     problem = None
     try:
         with closing(open_store(address, read_only=True)) as store:

@@ -89,7 +89,7 @@ class Kind(Struct, frozen=True, kw_only=True):
     An address that begins with one of the `schemes` and a colon is its own. `recognises` tells, from a few bytes at
     most and without an exception, whether a path holds one; no two kinds recognise one path. `open` takes the address
     as the user gave it, and may raise StoreError. `nearby` returns the addresses of those that lie in a project's
-    folder.
+    folder. `create` makes an empty one where nothing is, and raises StoreError; None: it is its own tool that does.
     """
 
     name: str
@@ -97,3 +97,4 @@ class Kind(Struct, frozen=True, kw_only=True):
     recognises: Callable[[Path], bool] = lambda path: False
     open: Callable[[str], Source]
     nearby: Callable[[Path], Iterable[str]] = lambda folder: ()
+    create: Callable[[str], None] | None = None

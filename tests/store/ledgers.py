@@ -128,3 +128,6 @@ def kind(limits: Limits = WHOLE) -> Kind:
         open=lambda address: Ledger(Path(address), limits),
         nearby=lambda folder: sorted(map(str, folder.glob("*.ledger"))),
     )
+
+
+KIND = kind()

@@ -332,7 +332,7 @@ def test_what_a_mirror_cannot_keep_is_told_otherwise(opened: Opened, path: Path)
     assert found["odd"].title == "a\N{REPLACEMENT CHARACTER}b?"
     assert found["odd"].priority == 10**9
     assert isinstance(found["odd"].extra["note"], str)
-    assert found["odd"].extra["title"] == "its own"
+    assert found["odd"].extra["extra.title"] == "its own"
     assert store.events("odd")[-1].changes["extra.title"] == (None, "its own")
     assert len(store.events()) == 7
     store.counts()

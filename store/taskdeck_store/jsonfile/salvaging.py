@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from taskdeck_store import clock, jsontext, placing
@@ -19,7 +20,7 @@ from taskdeck_store.jsonfile.document import file_digest, record_of
 from taskdeck_store.jsonfile.store import JsonStore
 from taskdeck_store.machine import plain
 from taskdeck_store.remains import Remains, Salvage
-from taskdeck_store.values import FIELDS, Task
+from taskdeck_store.values import FIELDS, Event, Task
 
 _PATIENCE = 10.0
 _UNKNOWN = ""
@@ -90,16 +91,32 @@ def write(draft: Path, remains: Remains, salvage: Salvage) -> None:
     """
     assert isinstance(remains, JsonRemains)
     assert remains.in_order() is remains
-    raw, lines, left = remains.raw, list(remains.lines), _UNKNOWN
-    if raw is None:
-        texts = {task.id: _text(task) for task in salvage.tasks}
-        raw = b"[" + b",".join(b"\n  " + text for text in texts.values()) + b"\n]\n"
-        newest = {line.task_id: number for number, line in enumerate(lines)}
-        for task_id, text in texts.items():
+    if remains.raw is None:
+        _make(draft, salvage.tasks, remains.lines)
+    else:
+        _write_pair(draft, remains.raw, list(remains.lines), left=_UNKNOWN)
+
+
+def make(draft: Path, salvage: Salvage) -> None:
+    """Make a store of tasks and events that are in order, at a path where nothing is. Raises OSError."""
+    _make(draft, salvage.tasks, [_line(event, salvage.operations.get(event.seq)) for event in salvage.events])
+
+
+def _make(draft: Path, tasks: Sequence[Task], lines: Sequence[Line]) -> None:
+    texts = {task.id: _text(task) for task in tasks}
+    raw = msgspec.json.format(b"[" + b",".join(texts.values()) + b"]", indent=2) + b"\n"
+    told = list(lines)
+    newest = {line.task_id: number for number, line in enumerate(told)}
+    for task_id, text in texts.items():
+        if task_id in newest:
             digest = record_of(text, jsontext.decode(text)).digest
-            lines[newest[task_id]] = replace(lines[newest[task_id]], record=digest)
-        left = file_digest(raw)
-    _write_pair(draft, raw, lines, left=left)
+            told[newest[task_id]] = replace(told[newest[task_id]], record=digest)
+    _write_pair(draft, raw, told, left=file_digest(raw))
+
+
+def _line(event: Event, operation: str | None) -> Line:
+    values = {name: getattr(event, name) for name in Event.__struct_fields__}
+    return Line(**values, operation=UNSET if operation is None else operation, record=None, batch=_ALONE)
 
 
 def _texts(log: Path) -> list[bytes]:

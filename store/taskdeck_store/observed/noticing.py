@@ -51,7 +51,7 @@ def fit(task: Task) -> Task:
         attempts=_whole(task.attempts, 0),
         max_attempts=_whole(task.max_attempts, 0),
         depends_on=tuple(other for other in task.depends_on if machine.wrong_id(other) is None),
-        extra={_text(name): _value(value) for name, value in task.extra.items()},
+        extra={_beside(_text(name)): _value(value) for name, value in task.extra.items()},
         **{name: clock.normalised(moment) for name in TIMES if (moment := getattr(task, name)) is not None},
     )
 
@@ -144,8 +144,11 @@ def _gone(task: Task) -> dict[str, tuple[Json, Json]]:
 def _beyond(before: dict[str, Json], after: dict[str, Json]) -> dict[str, tuple[Json, Json]]:
     """Return the changes of what the source says beyond the fields of Taskdeck."""
     pairs = {name: (before.get(name), after.get(name)) for name in {**before, **after}}
-    changed = {name: pair for name, pair in pairs.items() if not machine.same(*pair)}
-    return {f"{_BEYOND}{name}" if name in _NAMES else name: pair for name, pair in changed.items()}
+    return {name: pair for name, pair in pairs.items() if not machine.same(*pair)}
+
+
+def _beside(name: str) -> str:
+    return f"{_BEYOND}{name}" if name in _NAMES else name
 
 
 def _titled(text: str) -> str:

@@ -210,6 +210,8 @@ def column(name: str, task: Task) -> str | int | None:
         return jsontext.written(list(value)) if value else _EMPTY_LIST
     if name in ("data", "result"):
         return None if value is None else jsontext.written(value)
+    if name == "state_since":
+        return str(value or "")
     return None if value is None else value if isinstance(value, int) else str(value)
 
 

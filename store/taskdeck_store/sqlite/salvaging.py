@@ -59,6 +59,11 @@ def read(path: Path) -> Remains | None:
 
 def write(draft: Path, remains: Remains, salvage: Salvage) -> None:
     """Make a store of what was salvaged, at a path where nothing is. Raises StoreError."""
+    make(draft, salvage)
+
+
+def make(draft: Path, salvage: Salvage) -> None:
+    """Make a store of tasks and events, at a path where nothing is. Raises StoreError."""
     opening.create(draft)
     with explained(draft, "write"), closing(apsw.Connection(str(draft.absolute()))) as connection:
         connection.pragma("synchronous", "FULL")

@@ -169,6 +169,10 @@ def _command(name: str, options: Namespace, output: Output) -> int:
             from taskdeck_tui.cli.keeping import recover
 
             return recover(options, output)
+        case "convert":
+            from taskdeck_tui.cli.converting import convert
+
+            return convert(options, output)
         case "completion":
             from taskdeck_tui.cli.completion import completion
 

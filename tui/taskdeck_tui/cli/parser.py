@@ -272,6 +272,15 @@ def _recover(parser: ArgumentParser) -> None:
     parser.add_argument("target", metavar="TARGET", help="where to make the new store; nothing may be there yet")
 
 
+def _convert(parser: ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SOURCE", help="any store")
+    parser.add_argument("target", metavar="TARGET", help="a new .json or .db file; with --into, any store")
+    parser.add_argument("--into", action="store_true", help="add the tasks to what is there")
+    parser.add_argument("--dry-run", action="store_true", help="write nothing; tell what would be written")
+    _actor(parser)
+    _json(parser)
+
+
 def _completion(parser: ArgumentParser) -> None:
     parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=", ".join(SHELLS))
     _json(parser)
@@ -337,6 +346,7 @@ FORMS: Mapping[str, Form] = {
     "backup": Form("copy a store, while others go on using it, and check the copy", _backup),
     "restore": Form("check a backup, then put it in the place of a store, of which a copy is kept", _restore),
     "recover": Form("make a new store of what can be read of a damaged one", _recover),
+    "convert": Form("put the tasks of a store into another one, of any kind, with their history", _convert),
     "completion": Form("print a script that completes taskdeck in a shell", _completion),
 }
 """All commands by name."""
