@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from taskdeck_store import clock
 from taskdeck_store.contract import Fault, Store, StoreError
@@ -66,14 +67,24 @@ def open_observed(kind: Kind, address: str, *, read_only: bool, now: clock.Clock
     from taskdeck_store.observed.store import ObservedStore
     from taskdeck_store.sqlite.mirror import MirrorStore
 
+    why = "it was opened read-only" if read_only else None
     source = kind.open(address)
-    path = mirror_path(kind.name, source.place)
+    path, unkept = mirror_path(kind.name, source.place), None
     try:
-        mirror = MirrorStore.open_mirror(path, address=address, now=now, patience=patience)
+        try:
+            mirror = MirrorStore.open_mirror(path, address=address, now=now, patience=patience)
+        except StoreError as error:
+            if error.fault not in (Fault.UNWRITABLE, Fault.READ_ONLY):
+                raise
+            # To look needs no log; what is done needs one.
+            unkept = TemporaryDirectory(prefix="taskdeck-")
+            path = Path(unkept.name) / path.name
+            mirror = MirrorStore.open_mirror(path, address=address, now=now, patience=patience)
+            why = f"its log cannot be kept: {error.message}"
     except BaseException:
         source.close()
         raise
-    return ObservedStore(source, mirror, path, read_only=read_only, now=now)
+    return ObservedStore(source, mirror, path, read_only=why, now=now, unkept=unkept)
 
 
 def mirror_path(kind: str, place: str) -> Path:

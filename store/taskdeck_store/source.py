@@ -77,7 +77,9 @@ class Source(Protocol):
         """
 
     def wait(self, timeout: float, stop: Stop | None = None) -> bool:
-        """Sleep until the source may have changed (True), or for `timeout` seconds, or until stopped (False)."""
+        """Sleep until the source may have changed since the last look, also one that failed (True), or for `timeout`
+        seconds, or until stopped (False).
+        """
 
     def close(self) -> None:
         """Let go of files, processes and connections; ends a wait."""

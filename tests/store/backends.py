@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any, Protocol
 
+from ledgers import ALL_WORDS, Ledger
+
 from taskdeck_store import create_store
 
 
@@ -157,4 +159,36 @@ class JsonFile:
         return document, document if isinstance(document, list) else document["tasks"]
 
 
+class Observed:
+    """A format that is not Taskdeck's, seen through a mirror; see `ledgers`."""
+
+    name = "observed"
+    suffix = ".ledger"
+    guards = False
+    records_times = True
+
+    def make(self, folder: Path) -> Path:
+        path = folder / "tasks.ledger"
+        Ledger(path).save({})
+        return path
+
+    def meddle(self, path: Path, task_id: str, **fields: Any) -> None:
+        words = {state.value: word for word, state in ALL_WORDS.items()}
+        names = {"state": "is", "title": "what", "priority": "rank"}
+        said = {names.get(name, name): value for name, value in fields.items()}
+        if "is" in said:
+            said["is"] = words[said["is"]]
+        Ledger(path).edit(**{task_id: said})
+
+    def remove(self, path: Path, task_id: str) -> None:
+        Ledger(path).edit(**{task_id: None})
+
+    def close(self) -> None:
+        pass
+
+
 BACKENDS: tuple[type[Backend], ...] = (Sqlite, JsonFile)
+"""Those whose files are Taskdeck's own."""
+
+EVERY: tuple[type[Backend], ...] = (*BACKENDS, Observed)
+"""Those that keep the contract of stores."""

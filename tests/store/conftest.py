@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from backends import BACKENDS, Backend, Sqlite
+from backends import BACKENDS, EVERY, Backend, Observed, Sqlite
 
-from taskdeck_store import Store, clock, open_store
+from taskdeck_store import Store, clock, kinds, open_store
 
 
 class Turned:
@@ -28,9 +28,20 @@ class Turned:
 Opener = Callable[..., Store]
 
 
-@pytest.fixture(params=BACKENDS, ids=lambda kind: kind.name)
-def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give the tests of the contract every backend, and others those that keep files of our own."""
+    if "backend" in metafunc.fixturenames:
+        is_contract = metafunc.module.__name__.startswith("test_conformance")
+        own = metafunc.definition.get_closest_marker("own_files")
+        every = EVERY if is_contract and not own else BACKENDS
+        metafunc.parametrize("backend", every, ids=lambda kind: kind.name, indirect=True)
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
     made: Backend = request.param()
+    if isinstance(made, Observed):
+        monkeypatch.setattr(kinds, "_OURS", ("ledgers:WHOLE_KIND",))
     yield made
     made.close()
 

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from taskdeck_store import values
 from taskdeck_store.contract import Fault, Stop, StoreError
 from taskdeck_store.limits import Limits
-from taskdeck_store.machine import Code, Refusal
+from taskdeck_store.machine import Code, Refusal, plain
 from taskdeck_store.source import Kind, Move, Sight
 from taskdeck_store.values import State, Task
 from taskdeck_store.watch import FolderWatch
@@ -20,6 +21,8 @@ from taskdeck_store.watch import FolderWatch
 WORDS = {"todo": State.PENDING, "doing": State.IN_PROGRESS, "look": State.REVIEW, "done": State.COMPLETED}
 ALL_WORDS = {**WORDS, "dead": State.FAILED}
 FIELDS = ("id", "title", "state", "priority", "result")
+_KEPT = tuple(name for name in values.FIELDS if name not in ("id", "title", "state", "priority", *values.TIMES))
+"""What a whole ledger says under Taskdeck's own names."""
 NO_FAILED = Limits(words=WORDS, fields=FIELDS, lacks={State.FAILED: "a ledger has no word for it"}, observed=True)
 NO_REVIEW = Limits(
     words={word: state for word, state in ALL_WORDS.items() if word != "look"},
@@ -28,6 +31,10 @@ NO_REVIEW = Limits(
     observed=True,
 )
 WHOLE = Limits(words=ALL_WORDS, fields=FIELDS, observed=True)
+EVERYTHING = Limits(words=ALL_WORDS, fields=("id", "title", "state", "priority", *_KEPT, "not_before"), observed=True)
+
+
+_PLAIN = Task(id="", title="")
 
 
 class Ledger:
@@ -45,15 +52,18 @@ class Ledger:
         self.dies: BaseException | None = None
         """What it raises once it has written."""
         self._mark: object = None
+        self._tried: object = None
         self._watch = FolderWatch(path)
 
     def is_stale(self) -> bool:
         return self._stamp() != self._mark
 
     def look(self) -> Sight:
-        mark = self._stamp()
+        mark = self._tried = self._stamp()
         try:
             data = json.loads(self.path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise StoreError(Fault.MISSING, f"there is no {self.path}") from error
         except (OSError, ValueError) as error:
             raise StoreError(Fault.UNREADABLE, f"cannot read {self.path}: {error}") from error
         self._mark = mark
@@ -72,15 +82,17 @@ class Ledger:
                 continue
             said = data.setdefault(move.task.id, {})
             said |= {"is": words[move.task.state], "what": move.task.title, "rank": move.task.priority}
-            if move.task.result is not None:
-                said["result"] = move.task.result
+            for name in self._more:
+                value = plain(getattr(move.task, name))
+                if value != plain(getattr(_PLAIN, name)) or name in said:
+                    said[name] = value
         self.save(data)
         if self.dies is not None:
             raise self.dies
         return refused
 
     def wait(self, timeout: float, stop: Stop | None = None) -> bool:
-        return self.is_stale() or self._watch.wait(timeout, stop)
+        return self._stamp() != self._tried or self._watch.wait(timeout, stop)
 
     def close(self) -> None:
         self._watch.close()
@@ -102,15 +114,23 @@ class Ledger:
         self.save(data)
 
     def _task(self, task_id: str, said: Mapping[str, Any]) -> Task:
-        known = ("is", "what", "rank", "result")
+        more = {name: said.get(name, plain(getattr(_PLAIN, name))) for name in self._more}
+        for name in values.LISTS:
+            if name in more:
+                more[name] = tuple(more[name] or ())
+        known = ("is", "what", "rank", *self._more)
         return Task(
             id=task_id,
             title=said["what"],
             state=self.limits.words[said["is"]],
             priority=said["rank"],
-            result=said.get("result"),
             extra={name: value for name, value in said.items() if name not in known},
+            **more,
         )
+
+    @property
+    def _more(self) -> tuple[str, ...]:
+        return tuple(name for name in self.limits.fields if name not in ("id", "title", "state", "priority"))
 
     def _stamp(self) -> object:
         try:
@@ -131,3 +151,4 @@ def kind(limits: Limits = WHOLE) -> Kind:
 
 
 KIND = kind()
+WHOLE_KIND = kind(EVERYTHING)

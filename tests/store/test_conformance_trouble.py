@@ -68,6 +68,7 @@ def test_two_who_make_the_same_store_cannot_both_succeed(backend: Backend, tmp_p
     open_store(str(path)).close()
 
 
+@pytest.mark.own_files
 def test_a_new_store_is_its_owners_alone_and_leaves_nothing_else_behind(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [file.name for file in path.parent.iterdir() if not file.name.startswith(path.name)] == []
@@ -148,6 +149,7 @@ def test_another_store_in_its_place_is_read_anew(
     assert opened().get("t-1") is None
 
 
+@pytest.mark.own_files
 def test_a_commit_waits_for_the_writer_before_it_and_no_longer_than_its_patience(
     store: Store, opened: Opener, path: Path
 ) -> None:
@@ -165,6 +167,7 @@ def test_a_commit_waits_for_the_writer_before_it_and_no_longer_than_its_patience
     assert done(impatient, "t-1", Action.START).state is State.IN_PROGRESS
 
 
+@pytest.mark.own_files
 def test_a_store_without_write_permission_is_read_and_every_command_refused(backend: Backend, now: Turned) -> None:
     with open_folder() as folder:
         path = backend.make(folder)
@@ -206,6 +209,7 @@ def test_a_store_that_may_not_be_read_is_said(backend: Backend) -> None:
         unprivileged(check)
 
 
+@pytest.mark.own_files
 def test_a_symlinked_store_is_the_store_it_points_to(store: Store, path: Path, tmp_path: Path, now: Turned) -> None:
     put(store, "t-1")
     link = tmp_path / "elsewhere"

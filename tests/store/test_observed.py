@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,9 @@ def opened(path: Path) -> Iterator[Opened]:
         source = Ledger(path, limits)
         place = kinds.mirror_path("ledger", source.place)
         mirror = MirrorStore.open_mirror(place, address=str(path), now=clock.utc_now, patience=5.0)
-        store = ObservedStore(source, mirror, place, read_only=read_only, now=clock.utc_now)
+        store = ObservedStore(
+            source, mirror, place, read_only="it was asked so" if read_only else None, now=clock.utc_now
+        )
         handles.append(store)
         return source, store
 
@@ -313,6 +316,22 @@ def test_no_file_is_made_beside_the_source(opened: Opened, path: Path, state_fol
     assert {entry.name for entry in path.parent.iterdir()} == before
     assert store.limits.observed
     assert Path(store.limits.log).parent == state_folder
+
+
+def test_where_no_log_can_be_kept_one_can_look_and_nothing_more(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "state").write_text("no folder")
+    with closing(kinds.open_observed(kind(), str(path), read_only=False, now=clock.utc_now, patience=5.0)) as store:
+        assert len(store.tasks()) == 3
+        (outcome,) = store.apply([command("a", Action.START, actor="me")])
+        assert outcome.refusal is not None
+        assert outcome.refusal.code is Code.READ_ONLY
+        assert "its log cannot be kept" in outcome.refusal.message
+        log = Path(store.limits.log)
+        assert log.exists()
+    assert not log.parent.exists()
+    assert said(path)["a"]["is"] == "todo"
 
 
 def test_what_a_mirror_cannot_keep_is_told_otherwise(opened: Opened, path: Path) -> None:

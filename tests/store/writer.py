@@ -10,13 +10,14 @@ import os
 import random
 import sys
 
-from taskdeck_store import Action, Code, command, open_store
+from taskdeck_store import Action, Code, command, kinds, open_store
 from taskdeck_store.machine import actions_from
 
 TASKS = 12
 
 
 def main() -> None:
+    kinds._OURS = ("ledgers:WHOLE_KIND",)
     address, name, wanted = sys.argv[1], sys.argv[2], int(sys.argv[3])
     store = open_store(address, patience=60)
     chance = random.Random(name)

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import msgspec
 
-from taskdeck_store import placing
+from taskdeck_store import jsontext, placing
 from taskdeck_store.contract import Fault, StoreError
 from taskdeck_store.machine import Command
 from taskdeck_store.remedies import remedy
 
 _SUFFIX = ".intent"
-_COMMANDS = msgspec.json.Decoder(tuple[Command, ...])
 
 
 class Intent:
@@ -30,15 +29,15 @@ class Intent:
     def read(self) -> tuple[Command, ...]:
         """Return the commands of whom nobody knows yet what became; none where there are none, or not whole ones."""
         try:
-            return _COMMANDS.decode(self._path.read_bytes())
-        except (OSError, msgspec.MsgspecError):
+            return msgspec.convert(jsontext.decode(self._path.read_bytes()), tuple[Command, ...])
+        except (OSError, ValueError):
             return ()
 
     def keep(self, commands: Sequence[Command]) -> None:
         """Keep commands, durably. Raises StoreError."""
         try:
             self.clear()
-            placing.make(self._path, msgspec.json.encode(commands))
+            placing.make(self._path, _encoded(commands))
         except OSError as error:
             what, advice = remedy(error)
             message = f"cannot write {self._path}: {what or error.strerror}; nothing was changed{advice}"
@@ -51,3 +50,10 @@ class Intent:
     def is_there(self) -> bool:
         """Tell whether there may be any."""
         return os.path.lexists(self._path)
+
+
+def _encoded(commands: Sequence[Command]) -> bytes:
+    try:
+        return msgspec.json.encode(commands)
+    except (UnicodeEncodeError, OverflowError, RecursionError):
+        return jsontext.encode(msgspec.to_builtins(commands)).encode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from typing import TypeAlias
 
@@ -32,7 +31,7 @@ _NAMES = frozenset(Task.__struct_fields__)
 _BEYOND = "extra."
 """What stands before a name that the source uses for something else than Taskdeck does."""
 _NULLABLE = ("data", "result", "error", "owner")
-_NEVER = frozenset(("id", "state", *TIMES))
+_NEVER = frozenset(("id", "state", "created_at", "lease_until", *LATEST))
 _UNTITLED = "(no title)"
 
 
@@ -42,7 +41,6 @@ def fit(task: Task) -> Task:
         task,
         title=_titled(task.title),
         description=_text(task.description),
-        tags=tuple(map(_text, task.tags)),
         data=_value(task.data),
         result=_value(task.result),
         error=None if task.error is None else _text(task.error),
@@ -176,13 +174,11 @@ def _whole(value: int, least: int) -> int:
 
 def _value(value: Json) -> Json:
     """Return a JSON value that can be kept; what cannot is told as text."""
-    if value is None or value.__class__ in (bool, int) or (value.__class__ is float and math.isfinite(value)):
+    if value is None or value.__class__ in (bool, int, str):
         return value
-    if isinstance(value, str):
-        return _text(value)
     try:
         if machine.wrong_field("data", value) is None:
-            return jsontext.decode(_text(jsontext.encode(value)))
+            return jsontext.plain(value)
     except ValueError:
         pass
     return one_line(repr(value), 10_000)

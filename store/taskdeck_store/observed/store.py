@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from msgspec.structs import replace
 
@@ -53,19 +54,34 @@ class ObservedStore:
     damage = None
     manifest = None
 
-    def __init__(self, source: Source, mirror: MirrorStore, path: Path, *, read_only: bool, now: clock.Clock) -> None:
-        """`path` is the mirror's. Takes the first look. Raises StoreError, and has closed both then."""
+    def __init__(
+        self,
+        source: Source,
+        mirror: MirrorStore,
+        path: Path,
+        *,
+        read_only: str | None,
+        now: clock.Clock,
+        unkept: TemporaryDirectory[str] | None = None,
+    ) -> None:
+        """Take the first look. Raises StoreError, and has closed everything then.
+
+        `path` is the mirror's; it lies in the folder `unkept`, if that is given, which goes away in the end.
+        `read_only` is why nothing may be written, as a clause, besides what the source itself says.
+        """
         self.address = mirror.address
         self._source = source
         self._mirror = mirror
         self._path = path
         self._intent = Intent(path)
-        self._asked_read_only = read_only
+        self._not_writing = read_only
+        self._unkept = unkept
         self._now = now
         self._depth = 0
         self._seen: dict[str, Task] | None = None
         self._seq = 0
         self.flaws: tuple[str, ...] = ()
+        self._mended: tuple[str, ...] = ()
         try:
             self._refresh()
         except BaseException:
@@ -90,7 +106,7 @@ class ObservedStore:
     @property
     def mended(self) -> tuple[str, ...]:
         """What was half done and is not any more; see the contract."""
-        return self._mirror.mended
+        return self._mended + self._mirror.mended
 
     @property
     def audited(self) -> bool:
@@ -110,18 +126,24 @@ class ObservedStore:
         """Commit commands and start pending tasks; see the contract."""
         why = self._why_read_only
         if why is not None:
-            raise StoreError(Fault.READ_ONLY, one_line(f"{self.address}: {why}; nothing was changed"))
+            raise StoreError(Fault.READ_ONLY, _read_only(self.address, why).message)
         if not after and not self.tasks(candidates(claiming), limit=1):
             return ()
         return self._apply(after, claiming, whole=False)
 
     def renew(self, held: Mapping[str, Claim], seconds: float) -> frozenset[str]:
         """Put off the end of leases, which the mirror alone knows of; see the contract."""
+        why = self._why_read_only
+        if why is not None:
+            raise StoreError(Fault.READ_ONLY, one_line(f"{self.address} is read-only: {why}; no lease was renewed"))
         self._refresh()
         return self._mirror.renew(held, seconds)
 
     def pause(self, pausing: Pausing) -> Event | Refusal:
         """Pause or resume the queue, for the workers of this machine; see the contract."""
+        why = self._why_read_only
+        if why is not None:
+            return _read_only(self.address, why)
         return self._mirror.pause(pausing)
 
     def pauses(self) -> Sequence[Pause]:
@@ -220,10 +242,12 @@ class ObservedStore:
         """Let go of the source and the mirror; ends a wait."""
         self._source.close()
         self._mirror.close()
+        if self._unkept is not None:
+            self._unkept.cleanup()
 
     @property
     def _why_read_only(self) -> str | None:
-        return "it was opened read-only" if self._asked_read_only else self._source.read_only
+        return self._not_writing or self._source.read_only
 
     def _refresh(self) -> None:
         if self._seen is not None and not self._source.is_stale() and not self._intent.is_there():
@@ -281,6 +305,10 @@ class ObservedStore:
                 if refused:
                     pen.undo()
                     pen.carry_out(commands, None, refused)
+                done = sum(len(numbers) for numbers, _ in moves) - len(refused)
+            if done:
+                events = "1 event" if done == 1 else f"{done} events"
+                self._mended += (f"carried on a commit of {events}, whose writer was ended before it was on record",)
         self._intent.clear()
 
     def _apply(self, commands: Sequence[Command], claiming: Claiming | None, *, whole: bool) -> tuple[Outcome, ...]:
@@ -315,7 +343,7 @@ class ObservedStore:
             moves = self._moves(outcomes)
             if not moves:
                 return tuple(outcomes)
-            self._intent.keep(asked)
+            self._intent.keep([asked[number] for numbers, _ in moves for number in numbers])
             missed = self._source.carry_out([move for _, move in moves])
             seen = {task.id: task for task in self._source.look().tasks}
             for number, (numbers, move) in enumerate(moves):
@@ -354,12 +382,16 @@ class ObservedStore:
         return moves
 
     def _all_refused(self, commands: Sequence[Command], why: str) -> tuple[Outcome, ...]:
-        refusal = Refusal(code=Code.READ_ONLY, message=one_line(f"{self.address}: {why}; nothing was changed"))
+        refusal = _read_only(self.address, why)
         with self.reading():
             return tuple(
                 Outcome(command=command, task=self._mirror.get(command.task_id), refusal=refusal)
                 for command in commands
             )
+
+
+def _read_only(address: str, why: str) -> Refusal:
+    return Refusal(code=Code.READ_ONLY, message=one_line(f"{address} is read-only: {why}; nothing was changed"))
 
 
 _UNKNOWN = Refusal(code=Code.CONFLICT, message="it was not done")
