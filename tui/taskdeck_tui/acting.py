@@ -126,7 +126,8 @@ class Acting:
         if not targets:
             return "there is no task here"
         if self._read_only:
-            return "the board is read-only; nothing was changed"
+            why = f": {self.limits.read_only}" if self.limits.read_only else ""
+            return f"the board is read-only{why}; nothing was changed"
         if name not in legal(targets, self.limits):
             return why_not(name, targets[0], self.limits)
         return None

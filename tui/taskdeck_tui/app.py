@@ -71,7 +71,7 @@ def run_board(
         locked = store.read_only and store.damage is None
         deck = Deck(
             address,
-            store.kind,
+            f"{store.kind}, observed" if store.limits.observed else store.kind,
             reader,
             writer,
             outlet,

@@ -98,6 +98,7 @@ class Pages:
                 self._now(),
                 read_only=self._read_only,
                 audited=audited,
+                observed=self._acting.limits.observed,
                 limit=EVENTS_SHOWN,
                 stands=stands,
                 output=self.debugger.pane(task_id) if self.debugger is not None else None,
@@ -167,7 +168,7 @@ class Pages:
 
             events, audited = found
             self._last = events[-1].seq if events else 0
-            self._log = LogScreen(events, self._now(), audited=audited)
+            self._log = LogScreen(events, self._now(), audited=audited, observed=self._acting.limits.observed)
             self._push(self._log, closed)
 
         def closed(_: None) -> None:

@@ -34,6 +34,8 @@ def log(options: Namespace, output: Output) -> Exit:
     with closing(open_readable(options.store)) as store:
         if options.id is not None and not is_known(store, options.id, output):
             return OF_REFUSAL[Code.NOT_FOUND]
+        if store.limits.observed:
+            output.note(f"{store.kind} keeps no log: these are what was seen and done from this machine")
         if options.follow:
             _follow(store, options.id, options.after, output)
         else:

@@ -24,7 +24,7 @@ from taskdeck_tui.keys import bindings, refusals
 from taskdeck_tui.model.saying import Saying
 from taskdeck_tui.safe import safe
 from taskdeck_tui.screens.fields import Fields
-from taskdeck_tui.screens.history import Timeline, ink
+from taskdeck_tui.screens.history import CLAIMED, OBSERVED, Timeline, ink
 from taskdeck_tui.screens.output import OutputLines
 from taskdeck_tui.screens.page import SHEET, WIDE, Page
 from taskdeck_tui.screens.pager import Pager
@@ -90,6 +90,7 @@ class Details(Page[None]):
         *,
         read_only: bool = False,
         audited: bool = True,
+        observed: bool = False,
         limit: int = 500,
         stands: Mapping[str, State | None] = _NOTHING_KNOWN,
         output: Widget | None = None,
@@ -99,9 +100,9 @@ class Details(Page[None]):
 
         `stands` tells where tasks are that it depends on.
 
-        With `read_only`, no action is offered. `audited` is False for a store that keeps no audit log yet. `output` is
-        a pane to have below; `legal` tells which keys do something to the task, where that is not for its state alone
-        to say.
+        With `read_only`, no action is offered. `audited` is False for a store that keeps no audit log yet, `observed`
+        is True where the log has only what was seen from here. `output` is a pane to have below; `legal` tells which
+        keys do something to the task, where that is not for its state alone to say.
         """
         super().__init__()
         self._task_id = task_id
@@ -111,6 +112,7 @@ class Details(Page[None]):
         self._now = now
         self._read_only = read_only
         self._audited = audited
+        self._claims = OBSERVED if observed else CLAIMED
         self._limit = limit
         self._stands = stands
         self._pane = output
@@ -365,7 +367,7 @@ class Details(Page[None]):
             why = "no events yet" if self._audited else "no audit log here until something is done"
             return Content.assemble(("history", "bold $hint-key"), (f"  {why}", "$muted"))
         count = f"the newest {self._limit:,} events" if len(self._events) >= self._limit else _counted(self._events)
-        return Content.assemble(("history", "bold $hint-key"), (f"  {count} · names are claims", "$muted"))
+        return Content.assemble(("history", "bold $hint-key"), (f"  {count} · {self._claims}", "$muted"))
 
 
 def _counted(events: Sequence[Event]) -> str:

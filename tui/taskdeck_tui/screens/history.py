@@ -35,6 +35,11 @@ def change_lines(name: str, before: str, after: str, width: int) -> list[Content
     return [Content.styled(name, "$label"), *fitted(rows, width)]
 
 
+CLAIMED = "names are claims"
+OBSERVED = "as seen from this machine"
+"""What to think of the events of a log: of a store's own one, and of one that was only observed."""
+
+
 class Timeline:
     """Lays a task's events out; what was laid out is kept, as of an event only its seal may still come."""
 

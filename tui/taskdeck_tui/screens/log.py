@@ -13,7 +13,7 @@ from textual.widget import Widget
 from taskdeck_store.values import Event, State, Time
 from taskdeck_tui.glyphs import GLYPHS
 from taskdeck_tui.safe import safe
-from taskdeck_tui.screens.history import ink
+from taskdeck_tui.screens.history import CLAIMED, OBSERVED, ink
 from taskdeck_tui.screens.page import Page
 from taskdeck_tui.screens.rows import Rows
 from taskdeck_tui.telling import ago, moment, told
@@ -57,14 +57,15 @@ class LogScreen(Page[None]):
             super().__init__()
             self.task_id = task_id
 
-    def __init__(self, events: Sequence[Event], now: Time, *, audited: bool = True) -> None:
-        """Begin with the newest events of the store, in order of `seq`."""
+    def __init__(self, events: Sequence[Event], now: Time, *, audited: bool = True, observed: bool = False) -> None:
+        """Begin with the newest events of the store, in order of `seq`; `observed`: they were seen from here."""
         super().__init__()
         self._known: _Known = {}
         self._asked: set[int] = set()
         self._last = 0
         self._now = now
         self._audited = audited
+        self._claims = OBSERVED if observed else CLAIMED
         self._failure = ""
         self._learn(events)
 
@@ -81,7 +82,7 @@ class LogScreen(Page[None]):
         if self._failure:
             told = (f"  {self._failure}", "bold $state-failed")
         elif self._last:
-            told = (f"  {self._last:,} events · newest first · names are claims", "$muted")
+            told = (f"  {self._last:,} events · newest first · {self._claims}", "$muted")
         else:
             why = "no events yet" if self._audited else "no audit log here until something is done"
             told = (f"  {why}", "$muted")
