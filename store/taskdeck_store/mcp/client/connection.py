@@ -1,0 +1,220 @@
+"""One connection to a server, from its start until it breaks.
+
+News of changes come by the best way that works: `subscriptions/listen`, else `resources/subscribe`, else by asking
+again and again. A server that tells is asked too, more rarely: its silence may be its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal, TypeAlias
+
+import mcp_types as types
+from mcp import Client
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from taskdeck_store.mcp.client import asking
+from taskdeck_store.mcp.client.asking import Refused, Strange
+from taskdeck_store.mcp.client.child import Child
+from taskdeck_store.mcp.client.gathering import Gathered, gather
+from taskdeck_store.mcp.client.offer import Offer
+from taskdeck_store.mcp.client.server import Server
+from taskdeck_store.mcp.client.web import Web
+
+News: TypeAlias = Literal["listen", "subscribe", "poll"]
+"""How changes are heard of."""
+
+CONNECT = 30.0
+"""Seconds that a server has to start and to say what it offers."""
+LOOK = 30.0
+"""Seconds that a server has to tell all its tasks."""
+
+_TO_SUBSCRIBE = 1.0
+"""Seconds for which a connection waits for its subscription before it counts as made."""
+_TOGETHER = 0.003
+"""Seconds for which the news of one change may come in, one resource after the other."""
+_AGAIN_FIRST, _AGAIN_LAST = 0.5, 30.0
+"""Seconds until one listens again after a stream of news ended, doubled from time to time."""
+_ASK_FIRST, _ASK_LAST, _ASK_GROWTH = 1.0, 5.0, 1.5
+"""Seconds between two questions whether anything changed."""
+_HEARTBEAT = 10.0
+"""Seconds between two such questions to a server that tells by itself."""
+_SHARE = 20
+"""Of how many seconds at most one may be spent on such questions."""
+_WORD_OF_IT = 1.0
+"""Seconds for which the word of a change may be under way, once it was found by asking."""
+_NAP = 0.1
+_OFFERS_CHANGE = (types.ToolListChangedNotification, types.ResourceListChangedNotification)
+
+
+class Connection:
+    """A connection that is being made, holds, or is broken. Everything but `hurry` is for the loop's thread.
+
+    `changed` is called when something may have changed; it may be called from the first.
+    """
+
+    def __init__(self, server: Server, changed: Callable[[], None]) -> None:
+        self._ends: Child | Web = Child(server) if server.command else Web(server)
+        self._changed = changed
+        self._loop = asyncio.get_running_loop()
+        self._client: Client | None = None
+        self._subscribed = asyncio.Event()
+        self._told = 0
+        self._is_coming = False
+        self._in_a_hurry = False
+        self.made = asyncio.Event()
+        self.broken = asyncio.Event()
+        self.offer = Offer(server="")
+        self.way: News = "poll"
+        self.is_mute = False
+        """Whether something changed that the server did not tell of, though it promised to."""
+        self.digest: bytes | None = None
+        """That of what the server was last known to say."""
+
+    @property
+    def client(self) -> Client:
+        """The SDK's client of a connection that is made."""
+        assert self._client is not None
+        return self._client
+
+    @property
+    def end(self) -> str | None:
+        """What became of a server that ended, to be put behind its name."""
+        return self._ends.over.result() if self._ends.over.done() else None
+
+    @property
+    def hint(self) -> str:
+        """What the server last said beside its answers: '' or a clause, to be put behind a message."""
+        return self._ends.hint
+
+    def hurry(self) -> None:
+        """Ask soon whether anything changed: something was done."""
+        self._in_a_hurry = True
+
+    async def run(self) -> None:
+        """Connect, and hold the connection until it breaks. Raises what the SDK does."""
+        client = Client(
+            self._ends.streams(),
+            message_handler=self._hear,
+            client_info=types.Implementation(name="taskdeck", version=_version()),
+            read_timeout_seconds=CONNECT,
+            cache=None,
+        )
+        try:
+            async with client:
+                self._client = client
+                self.offer = await asking.offer_of(client)
+                tasks: list[asyncio.Task[Any]] = [asyncio.create_task(self._subscribe())]
+                try:
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._subscribed.wait(), _TO_SUBSCRIBE)
+                    self.made.set()
+                    tasks += [asyncio.create_task(self._heartbeat()), asyncio.create_task(self.broken.wait())]
+                    await asyncio.wait((self._ends.over, tasks[-1]), return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    self.broken.set()
+                    for task in tasks:
+                        task.cancel()
+        finally:
+            self.broken.set()
+
+    async def _hear(self, message: types.ServerNotification | Exception) -> None:
+        if isinstance(message, types.ResourceUpdatedNotification):
+            if self.way == "subscribe":
+                self._news()
+        elif self.made.is_set() and isinstance(message, _OFFERS_CHANGE):
+            with suppress(Strange, TimeoutError):
+                self.offer = await asking.offer_of(self.client)
+            self._changed()
+
+    def _news(self) -> None:
+        self._told += 1
+        if not self._is_coming:
+            self._is_coming = True
+            self._loop.call_later(_TOGETHER, self._came)
+
+    def _came(self) -> None:
+        self._is_coming = False
+        self._changed()
+
+    async def _subscribe(self) -> None:
+        """Have the server tell of changes, where it can, for as long as it does."""
+        uris = self.offer.reads
+        if self.client.protocol_version in MODERN_PROTOCOL_VERSIONS:
+            pause = _AGAIN_FIRST
+            while True:
+                with suppress(Refused, Strange, TimeoutError):
+                    await asking.listen(self.client, uris, self._news, self._begins)
+                is_refused, self.way = self.way == "poll", "poll"
+                self._subscribed.set()
+                if is_refused and pause == _AGAIN_LAST:
+                    return
+                pause = min(2 * pause, _AGAIN_LAST) if is_refused else _AGAIN_FIRST
+                await asyncio.sleep(pause)
+        capability = self.client.server_capabilities.resources
+        if capability is not None and capability.subscribe:
+            with suppress(Refused, Strange, TimeoutError):
+                for uri in uris:
+                    await asking.subscribe(self.client, uri)
+                self._begins(True)
+        self._subscribed.set()
+
+    def _begins(self, of_tasks: bool) -> None:
+        modern = self.client.protocol_version in MODERN_PROTOCOL_VERSIONS
+        self.way = "poll" if not of_tasks else "listen" if modern else "subscribe"
+        self._subscribed.set()
+        if self.made.is_set():
+            # There is no replay: what changed before is told by nobody.
+            self._changed()
+
+    async def _heartbeat(self) -> None:
+        """Ask whether anything changed: to hear of it, or to know that the server is still there.
+
+        Many a server promises to tell and never does, so it is believed once it told.
+        """
+        pause, took = _ASK_FIRST, 0.0
+        while True:
+            tells = self.way != "poll" and not self.is_mute and self._told > 0
+            await self._rest(max(_HEARTBEAT if tells else pause, took * _SHARE), until_hurry=not tells)
+            told, began = self._told, time.monotonic()
+            try:
+                async with asyncio.timeout(LOOK):
+                    gathered = await gather(self.client, self.offer)
+            except Refused:
+                continue
+            except (Strange, TimeoutError):
+                self.broken.set()
+                return
+            took = time.monotonic() - began
+            if not self.says(gathered):
+                pause = min(pause * _ASK_GROWTH, _ASK_LAST)
+                continue
+            pause = _ASK_FIRST
+            self._changed()
+            if self.way != "poll" and self._told == told:
+                await asyncio.sleep(_WORD_OF_IT)
+                self.is_mute = self._told == told
+
+    def says(self, gathered: Gathered) -> bool:
+        """Note what the server says now; tell whether that is something else than before."""
+        before, self.digest = self.digest, gathered.digest
+        return before is not None and before != self.digest
+
+    async def _rest(self, seconds: float, *, until_hurry: bool) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, _NAP))
+            if self._in_a_hurry and until_hurry:
+                self._in_a_hurry = False
+                until = min(until, time.monotonic() + _ASK_FIRST)
+
+
+def _version() -> str:
+    try:
+        return version("taskdeck")
+    except PackageNotFoundError:
+        return "0"

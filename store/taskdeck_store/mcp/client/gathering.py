@@ -1,0 +1,130 @@
+"""All that a server says of its tasks, read page by page, with bounds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from contextlib import suppress
+from itertools import islice
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Struct
+
+from taskdeck_store.mcp.client import asking
+from taskdeck_store.mcp.client.asking import Refused, Strange
+from taskdeck_store.mcp.client.offer import QUEUE, Offer
+
+if TYPE_CHECKING:
+    from mcp import Client
+
+PAGE = 500
+"""How many tasks are asked for at a time, where the server has pages."""
+PAGES_MOST = 1_000
+TEXT_MOST = 64 * 1024 * 1024
+"""How many characters a server may say of its tasks, all in all."""
+
+_PASSES = 3
+_WHOLE_MOST = 500
+"""How many tasks that a page cuts short are read one by one."""
+
+
+class Gathered(Struct, frozen=True):
+    """What a server said: URI and text, in the order in which it was read."""
+
+    texts: tuple[tuple[str, str], ...]
+
+    @property
+    def digest(self) -> bytes:
+        """What two of them have in common that say the same."""
+        digest = hashlib.blake2b(digest_size=16)
+        for uri, text in self.texts:
+            digest.update(f"{uri}\n{len(text)}\n".encode("utf-8", "surrogatepass"))
+            digest.update(text.encode("utf-8", "surrogatepass"))
+        return digest.digest()
+
+
+class _Row(Struct):
+    id: str | int | None = None
+    cut: tuple[str, ...] = ()
+
+
+class _Page(Struct):
+    tasks: tuple[_Row, ...] = ()
+    total: int | None = None
+    next: str | int | None = None
+
+
+_PAGE = msgspec.json.Decoder(_Page)
+
+
+async def gather(client: Client, offer: Offer) -> Gathered:
+    """Read what a server says of its tasks. Raises Refused, Strange and TimeoutError."""
+    if offer.is_paged:
+        with suppress(Refused):
+            return Gathered(tuple(await _pages(client)))
+    texts: list[tuple[str, str]] = []
+    for uri in offer.reads:
+        try:
+            text = await asking.read(client, uri)
+        except Refused:
+            if uri in (QUEUE, offer.reads[0]):
+                raise
+            continue
+        _add(texts, uri, text)
+    return Gathered(tuple(texts))
+
+
+async def _pages(client: Client) -> list[tuple[str, str]]:
+    """Read page by page. Where tasks moved meanwhile from what was not read yet to what was, it is read once more."""
+    texts: list[tuple[str, str]] = []
+    ids: set[str] = set()
+    for _ in range(_PASSES):
+        total = await _pass(client, texts, ids)
+        if total is None or len(ids) >= total:
+            break
+    return texts
+
+
+async def _pass(client: Client, texts: list[tuple[str, str]], ids: set[str]) -> int | None:
+    seen: set[str] = set()
+    cut: dict[str, None] = {}
+    after = ""
+    for _ in range(PAGES_MOST):
+        text = await asking.read(client, f"{QUEUE}?limit={PAGE}" + (f"&after={quote(after, safe='')}" if after else ""))
+        _add(texts, QUEUE, text)
+        page = _page_of(text)
+        ids.update(str(row.id) for row in page.tasks)
+        cut.update({str(row.id): None for row in page.tasks if row.cut})
+        after = "" if page.next is None else str(page.next)
+        if not after:
+            await _whole(client, texts, cut)
+            return page.total
+        if after in seen:
+            raise Strange("its pages go in a circle")
+        seen.add(after)
+    raise Strange(f"it has more than {PAGES_MOST:,} pages of tasks")
+
+
+async def _whole(client: Client, texts: list[tuple[str, str]], cut: Iterable[str]) -> None:
+    """Read one by one the tasks of which a page had room for a part."""
+    for task_id in islice(cut, _WHOLE_MOST):
+        uri = f"task://{quote(task_id, safe='')}"
+        # It may be gone since.
+        with suppress(Refused):
+            _add(texts, uri, await asking.read(client, uri))
+
+
+def _page_of(text: str) -> _Page:
+    try:
+        return _PAGE.decode(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        # Not for here to tell what is wrong with it.
+        return _Page()
+
+
+def _add(texts: list[tuple[str, str]], uri: str, text: str) -> None:
+    texts.append((uri, text))
+    if sum(len(one) for _, one in texts) > TEXT_MOST:
+        raise Strange(f"it says more than {TEXT_MOST >> 20} MiB of its tasks")

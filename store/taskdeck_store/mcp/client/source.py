@@ -1,0 +1,224 @@
+"""An MCP server's tasks as a source."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from taskdeck_store import machine
+from taskdeck_store.contract import Fault, Stop, StoreError
+from taskdeck_store.limits import Limits
+from taskdeck_store.machine import Code, Command, Refusal
+from taskdeck_store.mcp.client.reading import Reading, reading_of
+from taskdeck_store.mcp.client.server import SCHEMES, Server, server_of
+from taskdeck_store.mcp.client.tools import CannotTell, Way, Ways, arguments, calls_of, ways_of
+from taskdeck_store.source import Kind, Move, Sight
+from taskdeck_store.values import FIELDS, State, Task
+
+if TYPE_CHECKING:
+    from taskdeck_store.mcp.client.link import Link
+    from taskdeck_store.mcp.client.offer import Offer
+
+_AGAIN_FIRST, _AGAIN_LAST = 1.0, 5.0
+"""Seconds until a source that could not be read is to be looked at again, doubled from time to time."""
+_NAP = 0.05
+_REST_MOST = 2.0
+"""Seconds for which changes of a large source may wait after a look, so that looking is not all that is done."""
+
+
+class McpSource:
+    """The tasks of a server; all sources on one address in this process share one connection to it."""
+
+    kind = "MCP"
+
+    def __init__(self, server: Server, link: Link) -> None:
+        self._server = server
+        self._link = link
+        self._reading: Reading | None = None
+        self._fields: frozenset[str] = frozenset(("id", "title", "state"))
+        self._ways: tuple[Offer, Ways] | None = None
+        self._seen = -1
+        self._rests_until = 0.0
+        self._failures = 0
+        self._closed = False
+
+    @property
+    def place(self) -> str:
+        """The server's address, with the folder in which a command is run."""
+        return self._server.place
+
+    @property
+    def limits(self) -> Limits:
+        """What the server's tools can do, and which fields its tasks have had by now."""
+        ways = self._now()
+        words = dict(self._reading.words) if self._reading is not None else {}
+        # What a queue without tasks keeps of one, only its tools tell.
+        is_empty = self._reading is not None and not self._reading.sight.tasks
+        return Limits(
+            words=words or {str(state): state for state in State},
+            lacks=ways.lacks,
+            refuses=ways.refuses,
+            fields=tuple(name for name in FIELDS if name in self._fields or (is_empty and name in ways.settable)),
+            whole=False,
+            observed=True,
+            notes=tuple(self._notes()),
+        )
+
+    @property
+    def read_only(self) -> str | None:
+        """Why nothing can be done there; None where something can."""
+        if self._now().by:
+            return None
+        count = len(self._link.offer.tools)
+        if not count:
+            return "the server has no tools"
+        return f"none of the server's tools ({count:,}) does what an action does with what is known here"
+
+    def is_stale(self) -> bool:
+        """Tell whether the server told of a change since the last look, or could not be read then."""
+        return self._seen != self._link.generation
+
+    def look(self) -> Sight:
+        """Read all tasks. Raises StoreError while the server is gone, with what happened and when it is tried again."""
+        since, began = self._link.generation, time.monotonic()
+        try:
+            gathered = self._link.gather()
+            reading = reading_of(gathered.texts, self._link.name)
+        except StoreError:
+            # One that is gone tells when it is back; one that errs may do so once.
+            self._seen = since if self._link.is_lost else -1
+            self._failures += 1
+            rest = 0.0 if self._link.is_lost else min(_AGAIN_FIRST * 2 ** (self._failures - 1), _AGAIN_LAST)
+            self._rests_until = time.monotonic() + rest
+            raise
+        self._failures = 0
+        self._seen = self._link.looked(gathered, since)
+        ended = time.monotonic()
+        self._rests_until = ended + min(ended - began, _REST_MOST)
+        self._reading = reading
+        self._fields |= reading.fields
+        return reading.sight
+
+    def carry_out(self, moves: Sequence[Move]) -> Mapping[int, Refusal]:
+        """Call the server's tools, one move after the other; what it refuses is returned.
+
+        A tool that compares versions is told the one that was seen. For the others, the tasks are read right before.
+        Raises StoreError where the connection breaks or an answer is overdue; it says how many moves were done before,
+        and that it is not known whether the one under way was.
+        """
+        ways = self._now()
+        refused: dict[int, Refusal] = {}
+        stands: Mapping[str, Task] | None = None
+        for number, move in enumerate(moves):
+            try:
+                calls = list(calls_of(ways, move.commands))
+            except CannotTell as error:
+                refused[number] = Refusal(code=Code.ILLEGAL, message=f"{_said(move)}: {error}")
+                continue
+            if not (calls[0][0].can_compare and move.seen is not None and move.seen.version):
+                if stands is None:
+                    stands = {task.id: task for task in self.look().tasks}
+                conflict = self._conflict(move, stands.get(move.task.id))
+                if conflict is not None:
+                    refused[number] = conflict
+                    continue
+            try:
+                refusal = self._call(move, calls)
+            except StoreError as error:
+                before = f"; {number - len(refused)} of {len(moves)} were done before" if number else ""
+                raise StoreError(error.fault, f"{error.message}{before}") from error
+            if refusal is not None:
+                refused[number] = refusal
+        return refused
+
+    def wait(self, timeout: float, stop: Stop | None = None) -> bool:
+        """Sleep until the server told of a change, was lost or came back, or is to be asked anew after an error."""
+        ends = time.monotonic() + timeout
+
+        def is_over() -> bool:
+            return self._closed or (stop is not None and stop.is_set())
+
+        # After a look, and more so after one that failed, a while is left to others.
+        while not is_over() and time.monotonic() < min(ends, self._rests_until):
+            time.sleep(min(_NAP, max(0.0, min(ends, self._rests_until) - time.monotonic())))
+        return self._link.wait(self._seen, ends, is_over) and not is_over()
+
+    def close(self) -> None:
+        """Let go of the connection; the last handle on a server ends it, and the child that it runs in."""
+        if not self._closed:
+            from taskdeck_store.mcp.client.link import let_go
+
+            self._closed = True
+            self._link.wake()
+            let_go(self._link)
+
+    def _now(self) -> Ways:
+        offer = self._link.offer
+        if self._ways is None or self._ways[0] is not offer:
+            self._ways = offer, ways_of(offer)
+        return self._ways[1]
+
+    def _notes(self) -> Iterator[str]:
+        if self._link.way == "poll":
+            yield "The server does not tell of changes; it is asked every few seconds."
+        if not all(way.can_compare for way in self._now().by.values()):
+            yield "The server's tools take no version: whoever changes a task in the same moment may be overruled."
+        if self._server.is_overheard:
+            yield "Others can read what is said to the server, the token included: it is http, not https."
+
+    def _conflict(self, move: Move, stands: Task | None) -> Refusal | None:
+        if move.seen is None:
+            if stands is None:
+                return None
+            message = f"{move.task.id} already exists ({machine.said(stands.state)}); choose another id"
+            return Refusal(code=Code.INVALID, message=message)
+        if stands is None:
+            return machine.missing(move.task.id)
+        names = (*(name for name in FIELDS if name in self._fields), "version")
+        if all(machine.same(getattr(move.seen, name), getattr(stands, name)) for name in names):
+            return None
+        return machine.changed_meanwhile(stands, None)
+
+    def _call(self, move: Move, calls: Sequence[tuple[Way, Command]]) -> Refusal | None:
+        from taskdeck_store.mcp.client.asking import Refused
+
+        task_id = move.task.id
+        own = self._reading.own.get(task_id, task_id) if self._reading is not None else task_id
+        version = move.seen.version if move.seen is not None else ""
+        for way, command in calls:
+            what = f"{command.action} {task_id}"
+            try:
+                self._link.call(way.tool.name, arguments(way, move, command, own, version), what)
+            except CannotTell as error:
+                return Refusal(code=Code.ILLEGAL, message=f"cannot {what}: {error}")
+            except Refused as error:
+                code = Code(error.code) if error.code in set(Code) else Code.ILLEGAL
+                said = str(error) if error.code in set(Code) else f"cannot {what}: the server answers: {error}"
+                return Refusal(code=code, message=said)
+            # A second call finds the version that the first one made.
+            version = ""
+        return None
+
+
+def _said(move: Move) -> str:
+    return f"cannot {' and '.join(command.action for command in move.commands)} {move.task.id}"
+
+
+def _open(address: str) -> McpSource:
+    server = server_of(address)
+    try:
+        from taskdeck_store.mcp.client.link import hold, let_go
+    except ImportError as error:
+        message = f"cannot open {server.name}: it needs the package mcp; install it with: pip install 'taskdeck[mcp]'"
+        raise StoreError(Fault.UNREADABLE, message) from error
+    link = hold(server)
+    try:
+        link.ready()
+    except BaseException:
+        let_go(link)
+        raise
+    return McpSource(server, link)
+
+
+KIND = Kind(name="MCP", schemes=SCHEMES, open=_open)
