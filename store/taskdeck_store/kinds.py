@@ -21,7 +21,7 @@ from taskdeck_store.userfolders import state_folder
 
 GROUP = "taskdeck.stores"
 
-_OURS: tuple[str, ...] = ()
+_OURS: tuple[str, ...] = ("taskdeck_store.mcp.client.source:KIND",)
 """Where the kinds lie that come with Taskdeck: ``module:object``."""
 _SLUG = re.compile(r"[^A-Za-z0-9]+")
 

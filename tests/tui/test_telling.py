@@ -8,10 +8,21 @@ import pytest
 from stage import NOW, event, outcome
 
 from taskdeck_store.clock import plus
-from taskdeck_store.contract import Outcome
+from taskdeck_store.contract import Change, Outcome
 from taskdeck_store.machine import TABLE, Code, command
 from taskdeck_store.values import OUTSIDE, REMOVED, Action, State
-from taskdeck_tui.telling import NOTHING, ago, changes_told, did, moment, outcome_line, outcome_told, told, value_told
+from taskdeck_tui.telling import (
+    NOTHING,
+    ago,
+    changes_told,
+    departures_told,
+    did,
+    moment,
+    outcome_line,
+    outcome_told,
+    told,
+    value_told,
+)
 
 P, R, V, C, F = State
 
@@ -116,3 +127,16 @@ def test_one_outcome_says_where_the_task_is_or_why_it_was_refused() -> None:
     assert outcome_told(outcome("task-1", Action.APPROVE, Code.CONFLICT, "it changed")) == "it changed"
     held = Outcome(command=command("task-1", Action.EDIT, actor="ada"), task=None)
     assert outcome_told(held) == "task-1 was held back: another of the same group was refused"
+
+
+def test_who_moved_a_task_away_is_told_and_not_who_changed_it_then() -> None:
+    def change(seq: int, actor: str, action: str, before: State, after: State) -> Change:
+        return Change(
+            seq=seq, task_id="t-1", at=NOW, actor=actor, action=action, from_state=before, to_state=after, note=None
+        )
+
+    moved, edited = change(1, "ada", Action.SUBMIT, R, V), change(2, "tool", Action.EDIT, V, V)
+    assert departures_told([moved, edited], held="t-1", selected=(), me="bob") == "t-1 moved to review by ada"
+    assert departures_told([moved, edited], held="t-1", selected=(), me="ada") == ""
+    assert departures_told([edited], held="t-1", selected=(), me="ada") == "t-1 moved to review by tool"
+    assert departures_told([edited], held=None, selected=["t-1"], me="ada") == ""

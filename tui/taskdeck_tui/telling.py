@@ -103,11 +103,12 @@ def departures_told(changes: Iterable[Change], *, held: str | None, selected: Co
     `held` is the id of the task that left the place of the cursor (None: it did not), `selected` holds ids, `me` is
     the actor who need not be told.
     """
-    last = {
-        change.task_id: change
-        for change in changes
-        if change.task_id == held or (change.task_id in selected and change.from_state is not change.to_state)
-    }
+    last: dict[str, Change] = {}
+    for change in changes:
+        is_move = change.from_state is not change.to_state
+        # An edit may take a card away as well; it does not where a move did.
+        if (is_move and change.task_id in selected) or (change.task_id == held and (is_move or held not in last)):
+            last[change.task_id] = change
     left = [change for change in last.values() if change.actor != me]
     chosen = [change for change in left if change.task_id in selected]
     told = [_departure(change) for change in left if change.task_id not in selected]

@@ -37,8 +37,9 @@ from taskdeck_store.printable import one_line
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.source import Move, Source
 from taskdeck_store.sqlite.mirror import MirrorStore, Pen
-from taskdeck_store.values import Claim, Event, State, Task, Time
+from taskdeck_store.values import Action, Claim, Event, State, Task, Time
 
+_NO_MOVES: Mapping[str, Move] = {}
 _SLICE = 0.02
 """Seconds after which who waits for the source looks whether another handle has written to the mirror."""
 
@@ -270,7 +271,8 @@ class ObservedStore:
         self._note(pen, seen)
         self.flaws = sight.flaws
 
-    def _note(self, pen: Pen, seen: dict[str, Task]) -> None:
+    def _note(self, pen: Pen, seen: dict[str, Task], moves: Mapping[str, Move] = _NO_MOVES) -> None:
+        """Put on record how the source differs from the mirror: by what others did, and what it made of moves."""
         fields, at = self._source.limits.fields, self._now()
         with pen.transaction():
             begins = pen.seq == 0
@@ -281,7 +283,11 @@ class ObservedStore:
                 before, task = known.get(task_id), seen.get(task_id)
                 found = noticed(before, None if task is None else fit(task), fields, at, begins=begins)
                 if found is not None:
-                    pen.record(*found, is_new=before is None)
+                    event, after = found
+                    if task_id in moves and event.action == Action.EDIT:
+                        made = f"what {self.kind} made of {moves[task_id].commands[-1].action}"
+                        event = replace(event, note=made)
+                    pen.record(event, after, is_new=before is None)
             self._seen, self._seq = seen, pen.seq
 
     def _suspects(self, pen: Pen, seen: dict[str, Task]) -> set[str] | None:
@@ -356,8 +362,7 @@ class ObservedStore:
                 pen.undo()
                 outcomes = pen.carry_out(asked, None, refused)
         self._intent.clear()
-        # Of what others did meanwhile, and of what their tool made of ours.
-        self._note(pen, seen)
+        self._note(pen, seen, {move.task.id: move for _, move in moves})
         return tuple(outcomes)
 
     def _not_whole(self, outcomes: Sequence[Outcome], whole: bool) -> dict[int, Refusal]:
