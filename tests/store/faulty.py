@@ -17,9 +17,9 @@ from moving import put
 
 from conftest import Turned
 from taskdeck_store import Action, Fault, Store, StoreError, command, open_store
-from taskdeck_store.jsonfile.replace import _exchange
 from taskdeck_store.lock import SUFFIX
 from taskdeck_store.machine import Command
+from taskdeck_store.replacement import _exchange
 from taskdeck_store.verification import verify
 
 DEADLINE = 30.0

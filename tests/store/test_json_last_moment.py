@@ -18,8 +18,7 @@ from typing import Any
 import pytest
 from unprivileged import open_folder, unprivileged
 
-from taskdeck_store import Action, Fault, State, StoreError, command, create_store, open_store
-from taskdeck_store.jsonfile import replace
+from taskdeck_store import Action, Fault, State, StoreError, command, create_store, open_store, replacement
 from taskdeck_store.jsonfile.audit import log_path
 from taskdeck_store.verification import verify
 
@@ -115,7 +114,7 @@ def test_what_another_program_writes_during_a_commit_is_merged(
     path: Path, monkeypatch: pytest.MonkeyPatch, call: str, name: str, exchanges: bool
 ) -> None:
     if not exchanges:
-        monkeypatch.setattr(replace, "_exchange", lambda: None)
+        monkeypatch.setattr(replacement, "_exchange", lambda: None)
     done = before(monkeypatch, call, is_named(name), lambda: rewritten(path, title="theirs"))
     assert started(path).refusal is None
     assert done
@@ -126,7 +125,7 @@ def test_what_is_written_into_the_file_that_was_just_replaced_is_not_lost(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By a program that had opened the file before, and writes in place."""
-    if replace._exchange() is None:
+    if replacement._exchange() is None:
         pytest.skip("this system cannot exchange two names: a write into the replaced file is lost")
     tasks = json.loads(path.read_bytes())
     tasks[1]["title"] = "theirs"
@@ -146,7 +145,7 @@ def test_what_is_written_into_the_file_that_was_just_replaced_is_not_lost(
 def test_where_what_slipped_in_cannot_be_put_back_at_once_the_next_puts_it_back(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exchange = replace._exchange()
+    exchange = replacement._exchange()
     if exchange is None:
         pytest.skip("this system cannot exchange two names")
     calls: list[bytes] = []
@@ -158,7 +157,7 @@ def test_where_what_slipped_in_cannot_be_put_back_at_once_the_next_puts_it_back(
         return exchange(one, other) if len(calls) == 1 else errno.EIO
 
     with monkeypatch.context() as patched:
-        patched.setattr(replace, "_exchange", lambda: failing)
+        patched.setattr(replacement, "_exchange", lambda: failing)
         with pytest.raises(StoreError):
             started(path)
     assert len(calls) == 2
@@ -172,7 +171,7 @@ def test_where_what_slipped_in_cannot_be_put_back_at_once_the_next_puts_it_back(
 def test_what_is_written_before_the_next_puts_back_what_slipped_in_is_not_lost(
     path: Path, monkeypatch: pytest.MonkeyPatch, in_place: bool
 ) -> None:
-    exchange = replace._exchange()
+    exchange = replacement._exchange()
     if exchange is None:
         pytest.skip("this system cannot exchange two names")
     tasks, calls = json.loads(path.read_bytes()), 0
@@ -189,7 +188,7 @@ def test_what_is_written_before_the_next_puts_back_what_slipped_in_is_not_lost(
         return errno.EIO if calls == 2 else exchange(one, other)
 
     with monkeypatch.context() as patched:
-        patched.setattr(replace, "_exchange", lambda: swapping)
+        patched.setattr(replacement, "_exchange", lambda: swapping)
         with pytest.raises(StoreError):
             started(path)
         with closing(open_store(str(path))) as store:
@@ -203,7 +202,7 @@ def test_what_is_written_while_what_slipped_in_is_put_back_is_not_lost(
     path: Path, monkeypatch: pytest.MonkeyPatch, in_place: bool
 ) -> None:
     """By a program that goes on from what it wrote itself, again and again."""
-    exchange = replace._exchange()
+    exchange = replacement._exchange()
     if exchange is None:
         pytest.skip("this system cannot exchange two names")
     tasks, calls = json.loads(path.read_bytes()), 0
@@ -220,7 +219,7 @@ def test_what_is_written_while_what_slipped_in_is_put_back_is_not_lost(
         return exchange(one, other)
 
     with monkeypatch.context() as patched:
-        patched.setattr(replace, "_exchange", lambda: swapping)
+        patched.setattr(replacement, "_exchange", lambda: swapping)
         assert started(path).refusal is None
     found = {task["id"]: task for task in json.loads(path.read_bytes())}
     assert (found["t-1"]["state"], found["t-2"]["title"]) == ("in_progress", "theirs 2")
@@ -231,7 +230,7 @@ def test_what_is_written_while_what_slipped_in_is_put_back_is_not_lost(
 def test_what_is_written_again_and_again_is_kept_though_it_cannot_be_given_back(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exchange = replace._exchange()
+    exchange = replacement._exchange()
     if exchange is None:
         pytest.skip("this system cannot exchange two names")
 
@@ -240,8 +239,8 @@ def test_what_is_written_again_and_again_is_kept_though_it_cannot_be_given_back(
         return exchange(one, other)
 
     with monkeypatch.context() as patched:
-        patched.setattr(replace, "_exchange", lambda: swapping)
-        patched.setattr(replace, "_TRIES", 5)
+        patched.setattr(replacement, "_exchange", lambda: swapping)
+        patched.setattr(replacement, "_TRIES", 5)
         with pytest.raises(StoreError, match="rewrites it again and again"):
             started(path)
     assert path.with_name(".tasks.json.taskdeck-old").exists()

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from taskdeck_store.jsonfile.document import Document, changed, record_of, spliced
 from taskdeck_store.jsonfile.ends import common_bytes, common_elements
-from taskdeck_store.jsonfile.flaws import Flaw
 from taskdeck_store.jsonfile.parsing import parse
+from taskdeck_store.jsonflaws import Flaw
 
 IDS = st.text("ab", min_size=1, max_size=3)
 TASKS = st.builds(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from taskdeck_store.jsonfile.document import Document
-from taskdeck_store.jsonfile.style import Style, style_of
+from taskdeck_store.jsonstyle import Style, style_of
 
 
 class End(Struct, frozen=True, kw_only=True):

@@ -24,9 +24,9 @@ from taskdeck_store import jsontext, machine
 from taskdeck_store.audit import BEGINNING, sealed
 from taskdeck_store.contract import Pause, Trace
 from taskdeck_store.jsonfile.fields import are_held
-from taskdeck_store.jsonfile.replace import own_like
 from taskdeck_store.pausing import pauses_of
 from taskdeck_store.placing import sync, sync_folder, write_all
+from taskdeck_store.replacement import own_like
 from taskdeck_store.values import QUEUE, Event
 
 

@@ -16,8 +16,8 @@ from taskdeck_store.jsonfile.audit import Batch, log_path, mark
 from taskdeck_store.jsonfile.document import file_digest
 from taskdeck_store.jsonfile.draft import Draft
 from taskdeck_store.jsonfile.ledger import Ledger
-from taskdeck_store.jsonfile.replace import Replacement
 from taskdeck_store.lock import SUFFIX, WriteLock
+from taskdeck_store.replacement import Replacement
 
 _PATIENCE = 10.0
 """Seconds that a copy waits for those who write."""

@@ -18,7 +18,7 @@ from taskdeck_store.jsonfile.known import Known, fold, is_found
 from taskdeck_store.jsonfile.mapping import mapping_of
 from taskdeck_store.jsonfile.outside import outside_line
 from taskdeck_store.jsonfile.picture import Picture
-from taskdeck_store.jsonfile.style import edited, written
+from taskdeck_store.jsonstyle import edited, written
 from taskdeck_store.machine import Code, Command, Refusal, Transition
 from taskdeck_store.pausing import decided
 from taskdeck_store.printable import one_line

@@ -11,7 +11,7 @@ from msgspec import UNSET, DecodeError, Meta, Struct, UnsetType, ValidationError
 from msgspec.structs import replace
 
 from taskdeck_store import clock, machine
-from taskdeck_store.jsonfile.flaws import Wrong
+from taskdeck_store.jsonflaws import Wrong
 from taskdeck_store.values import FIELDS, LATEST, TIMES, Json, State, Task, Time
 
 Data: TypeAlias = dict[str, Json]

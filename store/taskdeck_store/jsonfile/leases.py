@@ -16,8 +16,8 @@ import msgspec
 from msgspec import Struct
 
 from taskdeck_store import machine
-from taskdeck_store.jsonfile.replace import Signature, own_like, signature
 from taskdeck_store.placing import new_file, write_all
+from taskdeck_store.replacement import Signature, own_like, signature
 from taskdeck_store.values import Task, Time
 
 

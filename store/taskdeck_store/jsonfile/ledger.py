@@ -31,15 +31,15 @@ from taskdeck_store.contract import Fault, StoreError
 from taskdeck_store.jsonfile.audit import AuditLog, Batch, Commit, DamagedLog, log_path, mark
 from taskdeck_store.jsonfile.document import Document, file_digest
 from taskdeck_store.jsonfile.draft import Draft, carried_on
-from taskdeck_store.jsonfile.flaws import Flaw
 from taskdeck_store.jsonfile.leases import Lease, Leases
 from taskdeck_store.jsonfile.parsing import parse
 from taskdeck_store.jsonfile.picture import Moved, Picture
-from taskdeck_store.jsonfile.replace import Replacement, Signature, signature
+from taskdeck_store.jsonflaws import Flaw
 from taskdeck_store.lock import SUFFIX, WriteLock
 from taskdeck_store.placing import holds
 from taskdeck_store.printable import one_line
 from taskdeck_store.remedies import remedy, way_back
+from taskdeck_store.replacement import Replacement, Signature, signature
 from taskdeck_store.values import Time
 
 _ROUNDS = 200

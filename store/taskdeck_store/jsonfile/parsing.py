@@ -17,11 +17,11 @@ from taskdeck_store.contract import Fault
 from taskdeck_store.jsonfile.document import NOTHING, Document, Record, document_of, record_of, spliced
 from taskdeck_store.jsonfile.ends import common_bytes
 from taskdeck_store.jsonfile.fields import Data, check, heads_of
-from taskdeck_store.jsonfile.flaws import Flaw, Wrong, decoded, flaw
+from taskdeck_store.jsonflaws import Flaw, Wrong, decoded, flaw
 from taskdeck_store.jsontext import NESTING, depth
 
 if TYPE_CHECKING:
-    from taskdeck_store.jsonfile.scan import Scanner
+    from taskdeck_store.jsonscan import Scanner
 
 _BOM = b"\xef\xbb\xbf"
 _LIST = "tasks"
@@ -205,7 +205,7 @@ def _after(pattern: re.Pattern[bytes], raw: bytes, position: int) -> int:
 
 def _pieces_with_care(text: str, mark: bytes) -> _Pieces:
     """Take a file apart value by value: slower, but it takes all JSON, and raises the Flaw that tells what is wrong."""
-    from taskdeck_store.jsonfile.scan import Scanner
+    from taskdeck_store.jsonscan import Scanner
 
     scanner = Scanner(text)
     first = scanner.peek()
@@ -266,7 +266,7 @@ def _elements(scanner: Scanner) -> list[tuple[int, int]]:
 
 def _located(raw: bytes, position: int, error: Wrong | ValueError) -> Flaw:
     """Return the flaw of the task object at a position of the file."""
-    from taskdeck_store.jsonfile.scan import members
+    from taskdeck_store.jsonscan import members
 
     text = decoded(raw)
     begin = len(decoded(raw[:position]))

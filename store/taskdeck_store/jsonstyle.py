@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from taskdeck_store.jsonfile.fields import Data
-from taskdeck_store.jsonfile.scan import Member, members
+from taskdeck_store.jsonscan import Member, members
 from taskdeck_store.values import Json
 
 
@@ -44,26 +44,38 @@ def style_of(text: str, *, escaped: bool) -> Style:
     return Style(newline=newline, indent=indent, closing=closing, unit=unit or "  ", colon=colon, escaped=escaped)
 
 
-def edited(text: str, values: Data, *, escaped: bool) -> str:
+def edited(text: str, values: Mapping[str, Json], *, escaped: bool) -> str:
     """Return an object's text with other values under some keys; keys that it does not have are added at its end."""
     style = style_of(text, escaped=escaped)
     found = members(text)
-    last = {member.key: member for member in found}
     pieces: list[str] = []
     done = 0
-    for member in found:
-        if member.key in values and member is last[member.key]:
-            pieces += (text[done : member.start], _anew(values[member.key], style, text, member))
-            done = member.end
+    for start, end, new in _replaced(text, found, values, style):
+        pieces += (text[done:start], new)
+        done = end
     end = found[-1].end
     pieces.append(text[done:end])
-    for key, value in values.items():
-        if key not in last:
-            pieces += (_between(style), _text(key, style), style.colon, _text(value, style))
+    had = {member.key for member in found}
+    for key in (key for key in values if key not in had):
+        pieces += (_between(style), _text(key, style), style.colon, _text(values[key], style))
     return "".join((*pieces, text[end:]))
 
 
-def written(data: Data, style: Style) -> str:
+def replaced(text: str, values: Mapping[str, Json], *, escaped: bool) -> list[tuple[int, int, str]]:
+    """Return where in an object's text other values go, and their texts, in order; keys it does not have are left."""
+    return _replaced(text, members(text), values, style_of(text, escaped=escaped))
+
+
+def _replaced(text: str, found: list[Member], values: Mapping[str, Json], style: Style) -> list[tuple[int, int, str]]:
+    last = {member.key: member for member in found}
+    return [
+        (member.start, member.end, _anew(values[member.key], style, text, member))
+        for member in found
+        if member.key in values and member is last[member.key]
+    ]
+
+
+def written(data: Mapping[str, Json], style: Style) -> str:
     """Return the text of a new object."""
     return _text(data, replace(style, indent=style.closing))
 

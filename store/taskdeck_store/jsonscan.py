@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from msgspec import Struct
 
-from taskdeck_store.jsonfile.flaws import Flaw, flaw
+from taskdeck_store.jsonflaws import Flaw, flaw
 from taskdeck_store.values import Json
 
 _SPACE = re.compile(r"[ \t\n\r]*")
