@@ -1,4 +1,4 @@
-"""Sleep until the file of a store, or one beside it that belongs to it, has changed.
+"""Sleep until the file of a store, or one beside it that belongs to it, or one of a folder of files, has changed.
 
 The folder is watched, not the file: a file replaced by rename is another file, and its watch would see nothing. A
 slow look at the files themselves runs beside the notification; it covers network mounts, which notify nobody, and a
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -22,28 +23,41 @@ _STEP_MS = 5
 _DEBOUNCE_MS = 10
 _LOOK = 0.25
 _NAP = 0.02
+_SHARE = 20
+"""A look that takes long is taken so many times as seldom."""
 _REARM = 5.0
 _BESIDE = ("", "-wal", ".taskdeck-lock")
 
 _Mark: TypeAlias = tuple[int, ...] | None
 
 
-class FolderWatch:
-    """Notices changes of a store's file and of all files beside it whose names start with its name.
+class Watch(ABC):
+    """Notices changes of some files, by the folders that they lie in.
 
-    A symlinked file is watched where the link lies and where the real file lies. A change between making the watch
-    and the first `wait` counts.
+    A change between making the watch and the first `wait` counts.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path.absolute()
+    def __init__(self) -> None:
         self._notify: RustNotify | None = None
         self._folders: dict[Path, _Mark] = {}
         self._arm_after = 0.0
         self._waiting = False
         self._closed = False
-        self._real = self._path
+        self._pause = _LOOK
+        self._looked_at = 0.0
         self._seen = self._look()
+
+    @abstractmethod
+    def _places(self) -> Iterable[Path]:
+        """Return the folders to watch."""
+
+    @abstractmethod
+    def _concerns(self, path: Path) -> bool:
+        """Tell whether a change of what lies at a path is one of the files."""
+
+    @abstractmethod
+    def _marks(self) -> tuple[_Mark, ...]:
+        """Return what the files are like."""
 
     def wait(self, timeout: float, stop: Stop | None = None) -> bool:
         """Sleep until something changed (True), for `timeout` seconds, or until stopped or closed (False).
@@ -56,13 +70,14 @@ class FolderWatch:
         try:
             while not ends.is_set():
                 self._arm()
-                seen, self._seen = self._seen, self._look()
-                if seen != self._seen:
-                    return True
+                if self._is_to_look():
+                    seen, self._seen = self._seen, self._look()
+                    if seen != self._seen:
+                        return True
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return False
-                if self._told(min(left, _LOOK), ends):
+                if self._told(min(left, self._pause), ends):
                     self._seen = self._look()
                     return True
             return False
@@ -78,7 +93,7 @@ class FolderWatch:
             self._disarm()
 
     def _arm(self) -> None:
-        folders = {folder: _identity(folder) for folder in (self._path.parent, self._real.parent)}
+        folders = {folder: _identity(folder) for folder in self._places()}
         if folders == self._folders and (self._notify is not None or time.monotonic() < self._arm_after):
             return
         self._disarm()
@@ -100,7 +115,6 @@ class FolderWatch:
 
     def _told(self, seconds: float, ends: _Ends) -> bool:
         until = time.monotonic() + seconds
-        names = (self._path.name, self._real.name)
         while (left := until - time.monotonic()) > 0 and not ends.is_set():
             if self._notify is None:
                 time.sleep(min(left, _NAP))
@@ -113,13 +127,74 @@ class FolderWatch:
                 return True
             if told == "signal":
                 raise KeyboardInterrupt
-            if not isinstance(told, str) and any(Path(path).name.startswith(names) for _, path in told):
+            if not isinstance(told, str) and any(self._concerns(Path(path)) for _, path in told):
                 return True
         return False
 
+    def _is_to_look(self) -> bool:
+        """Whether a look takes next to no time, or is due."""
+        return self._pause <= _LOOK or time.monotonic() >= self._looked_at + self._pause
+
     def _look(self) -> tuple[_Mark, ...]:
+        before = time.monotonic()
+        marks = self._marks()
+        self._looked_at = time.monotonic()
+        self._pause = max(_LOOK, _SHARE * (self._looked_at - before))
+        return marks
+
+
+class FolderWatch(Watch):
+    """Notices changes of a store's file and of all files beside it whose names start with its name.
+
+    A symlinked file is watched where the link lies and where the real file lies.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.absolute()
+        self._real = self._path
+        super().__init__()
+
+    def _places(self) -> Iterable[Path]:
+        return (self._path.parent, self._real.parent)
+
+    def _concerns(self, path: Path) -> bool:
+        return path.name.startswith((self._path.name, self._real.name))
+
+    def _marks(self) -> tuple[_Mark, ...]:
         self._real = Path(os.path.realpath(self._path))
         return tuple(_mark(self._real.with_name(self._real.name + suffix)) for suffix in _BESIDE)
+
+
+class FilesWatch(Watch):
+    """Notices changes of all files of some folders whose names end in a suffix and are not hidden, and new folders.
+
+    Folders that are not there yet are looked for beside the others.
+    """
+
+    def __init__(self, folders: Sequence[Path], suffixes: tuple[str, ...]) -> None:
+        self._every = [folder.absolute() for folder in folders]
+        self._suffixes = suffixes
+        super().__init__()
+
+    def _places(self) -> Iterable[Path]:
+        return [folder for folder in self._every if folder.is_dir()] or self._every[:1]
+
+    def _concerns(self, path: Path) -> bool:
+        return path in self._every or self._is_ours(path.name)
+
+    def _is_ours(self, name: str) -> bool:
+        return name.endswith(self._suffixes) and not name.startswith(".")
+
+    def _marks(self) -> tuple[_Mark, ...]:
+        marks: list[_Mark] = []
+        for folder in self._every:
+            try:
+                names = sorted(filter(self._is_ours, os.listdir(folder)))  # noqa: PTH208 - a Path takes twice the time
+            except OSError:
+                names = []
+                marks.append(None)
+            marks += [_mark(os.path.join(folder, name)) for name in names]  # noqa: PTH118
+        return tuple(marks)
 
 
 class _Ends:
@@ -129,9 +204,9 @@ class _Ends:
         self.is_set = ask
 
 
-def _mark(path: Path) -> _Mark:
+def _mark(path: Path | str) -> _Mark:
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116 - a Path takes twice the time
     except OSError:
         return None
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from taskdeck_store.watch import FolderWatch
+from taskdeck_store.watch import FilesWatch, FolderWatch
 
 PATIENCE = 10.0
 
@@ -185,7 +185,7 @@ def test_an_interrupt_ends_the_wait(tmp_path: Path) -> None:
     path.write_text("[]")
     code = """
 import sys, pathlib
-from taskdeck_store.watch import FolderWatch
+from taskdeck_store.watch import FilesWatch, FolderWatch
 watch = FolderWatch(pathlib.Path(sys.argv[1]))
 watch.wait(0.01)
 try:
@@ -199,3 +199,30 @@ except KeyboardInterrupt:
     assert child.stdout.readline() == "ready\n"
     os.kill(child.pid, signal.SIGINT)
     assert child.communicate(timeout=PATIENCE)[0] == "interrupted\n"
+
+
+IN_A_FOLDER: dict[str, Callable[[Path], object]] = {
+    "written in place": lambda folder: (folder / "1.json").write_text("[1]"),
+    "new": lambda folder: (folder / "2.json").write_text("[]"),
+    "replaced": lambda folder: replace(folder / "1.json", "[2]"),
+    "removed": lambda folder: (folder / "1.json").unlink(),
+    "in a folder that was not there": lambda folder: made_later(folder),
+}
+
+
+def made_later(folder: Path) -> None:
+    (folder / "later").mkdir()
+    (folder / "later" / "1.json").write_text("[]")
+
+
+@pytest.mark.parametrize("change", IN_A_FOLDER.values(), ids=IN_A_FOLDER.keys())
+def test_a_change_of_any_file_of_a_folder_ends_the_wait(tmp_path: Path, change: Callable[[Path], object]) -> None:
+    (tmp_path / "1.json").write_text("[]")
+    watch = FilesWatch([tmp_path, tmp_path / "later"], (".json",))
+    assert not watch.wait(0)
+    (tmp_path / ".1.json").write_text("hidden")
+    (tmp_path / "1.txt").write_text("of no concern")
+    assert not watch.wait(0.03)
+    change(tmp_path)
+    assert watch.wait(PATIENCE)
+    watch.close()
