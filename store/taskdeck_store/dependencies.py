@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from msgspec.structs import replace
@@ -53,6 +53,32 @@ def unmet(depends_on: Sequence[str], stands: Stands) -> int:
 def standing(task: Task, stands: Stands) -> Task:
     """Return a task with the number of tasks that it is blocked by, as they stand."""
     return replace(task, blocked=unmet(task.depends_on, stands)) if task.depends_on else task
+
+
+def in_circles(depends_on: Mapping[str, Sequence[str]]) -> frozenset[str]:
+    """Return the ids of tasks that wait for themselves, and of those between two such, given what each depends on."""
+    left = {task_id: frozenset(others) for task_id, others in depends_on.items() if others}
+    for neighbours in (left, _reversed(left)):
+        counts = {task_id: len(neighbours.get(task_id, frozenset()) & left.keys()) for task_id in left}
+        backwards = _reversed({task_id: neighbours.get(task_id, frozenset()) for task_id in left})
+        free = [task_id for task_id, count in counts.items() if not count]
+        while free:
+            done = free.pop()
+            del left[done]
+            for other in backwards.get(done, ()):
+                if other in counts:
+                    counts[other] -= 1
+                    if not counts[other]:
+                        free.append(other)
+    return frozenset(left)
+
+
+def _reversed(edges: Mapping[str, Iterable[str]]) -> dict[str, set[str]]:
+    backwards: dict[str, set[str]] = {}
+    for task_id, others in edges.items():
+        for other in others:
+            backwards.setdefault(other, set()).add(task_id)
+    return backwards
 
 
 def _circle(task_id: str, depends_on: Sequence[str], find: Find) -> list[str] | None:

@@ -153,7 +153,7 @@ def test_a_flawed_file_is_not_opened(path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["{}", "7", "null", '"tasks"', '{"task": []}', '{"tasks": {}}', '{"tasks": null}', '{"main": {"tasks": []}}'],
+    ["{}", "7", "null", '"tasks"', '{"task": []}', '{"tasks": {}}', '{"tasks": null}', '{"main": {"jobs": []}}'],
 )
 def test_json_without_a_list_of_tasks_is_foreign(path: Path, text: str) -> None:
     write(path, text.encode())
