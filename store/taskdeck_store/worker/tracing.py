@@ -6,27 +6,26 @@ is for the program, or for ``opentelemetry-instrument``, to say.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache, lru_cache
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from taskdeck_store.values import Task
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Span, Tracer
+    from opentelemetry.trace import Span, Tracer, TracerProvider
+
+_NO_SPAN: AbstractContextManager[None] = nullcontext()
 
 
-@contextmanager
-def span(part: str, task: Task) -> Iterator[Span | None]:
-    """Be in a span in the body of a `with`; None where there is no OpenTelemetry."""
-    tracer = _tracer()
-    if tracer is None:
-        yield None
-        return
+def span(part: str, task: Task) -> AbstractContextManager[Span | None]:
+    """Be in a span in the body of a `with`; None where there is no OpenTelemetry, or nobody has said where spans go."""
+    trace = _api()
+    if trace is None or isinstance(provider := trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        return _NO_SPAN
     said = {f"taskdeck.task.{name}": getattr(task, name) for name in ("id", "attempts", "priority")}
-    with tracer.start_as_current_span(f"taskdeck {part}", attributes=said) as current:
-        yield current
+    return _tracer(provider).start_as_current_span(f"taskdeck {part}", attributes=said)
 
 
 def fail(current: Span | None, error: BaseException) -> None:
@@ -39,9 +38,14 @@ def fail(current: Span | None, error: BaseException) -> None:
 
 
 @cache
-def _tracer() -> Tracer | None:
+def _api() -> ModuleType | None:
     try:
         from opentelemetry import trace
     except ImportError:
         return None
-    return trace.get_tracer("taskdeck")
+    return trace
+
+
+@lru_cache(maxsize=1)
+def _tracer(provider: TracerProvider) -> Tracer:
+    return provider.get_tracer("taskdeck")
