@@ -49,7 +49,7 @@ def not_before(moment: Time, last: Time | None) -> Time:
 
 def plus(moment: Time, seconds: float) -> Time:
     """Return the moment so many seconds later (or earlier, when negative)."""
-    return _told(datetime.fromisoformat(moment) + timedelta(seconds=seconds))
+    return from_microseconds(to_microseconds(moment) + timedelta(seconds=seconds) // _MICROSECOND)
 
 
 @lru_cache(maxsize=16)

@@ -255,9 +255,9 @@ def _held(command: Command) -> Command | Refusal:
                 return Refusal(code=Code.INVALID, message=message)
         elif isinstance(value, str):
             texts[name] = value
-    for name, text in texts.items():
-        if not rows.is_text(text):
-            what = "a character that SQLite cannot (NUL, or half a surrogate)"
-            message = f"cannot {command.action} {said(command.task_id)}: its {name} holds {what}"
-            return Refusal(code=Code.INVALID, message=message)
+    if not rows.is_text("".join(texts.values())):
+        name = next(name for name, text in texts.items() if not rows.is_text(text))
+        what = "a character that SQLite cannot (NUL, or half a surrogate)"
+        message = f"cannot {command.action} {said(command.task_id)}: its {name} holds {what}"
+        return Refusal(code=Code.INVALID, message=message)
     return replace(command, fields={**command.fields, **json}) if json else command
