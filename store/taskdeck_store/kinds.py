@@ -25,11 +25,11 @@ _OURS: tuple[str, ...] = (
     "taskdeck_store.mcp.client.source:KIND",
     "taskdeck_store.sources.taskmaster:KIND",
     "taskdeck_store.sources.claude:KIND",
-    "taskdeck_store.sources.beads:KIND",
     "taskdeck_store.sources.backlog:KIND",
+    "taskdeck_store.sources.beads:KIND",
+    "taskdeck_store.sources.ralph:KIND",
     "taskdeck_store.sources.kanbantui:KIND",
     "taskdeck_store.sources.taskwarrior:KIND",
-    "taskdeck_store.sources.ralph:KIND",
 )
 """Where the kinds lie that come with Taskdeck: ``module:object``."""
 _SLUG = re.compile(r"[^A-Za-z0-9]+")
