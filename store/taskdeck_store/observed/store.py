@@ -79,6 +79,7 @@ class ObservedStore:
         self._unkept = unkept
         self._now = now
         self._depth = 0
+        self._closed = False
         self._seen: dict[str, Task] | None = None
         self._seq = 0
         self.flaws: tuple[str, ...] = ()
@@ -233,7 +234,7 @@ class ObservedStore:
         deadline = time.monotonic() + timeout
         while not self._mirror.wait(0, stop):
             left = deadline - time.monotonic()
-            if left <= 0 or (stop is not None and stop.is_set()):
+            if left <= 0 or self._closed or (stop is not None and stop.is_set()):
                 return False
             if self._source.wait(min(left, _SLICE), stop):
                 return True
@@ -241,6 +242,7 @@ class ObservedStore:
 
     def close(self) -> None:
         """Let go of the source and the mirror; ends a wait."""
+        self._closed = True
         self._source.close()
         self._mirror.close()
         if self._unkept is not None:
