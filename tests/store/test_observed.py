@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledgers import ALL_WORDS, NO_FAILED, NO_REVIEW, WHOLE, Ledger, kind
 
@@ -372,6 +372,7 @@ _LEDGERS = st.dictionaries(
 )
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(_LEDGERS, st.sampled_from(list(Action)), st.sampled_from(["a", "b", "c", "zz"])), max_size=8))
 def test_whatever_happens_there_the_log_leads_to_what_is_there(
     tmp_path_factory: pytest.TempPathFactory, turns: list[tuple[dict[str, dict[str, object]], Action, str]]

@@ -33,10 +33,11 @@ from taskdeck_store.contract import (
 from taskdeck_store.jsonfile.audit import event_of, log_path, trace_of
 from taskdeck_store.jsonfile.columns import Columns, placed
 from taskdeck_store.jsonfile.draft import Draft
+from taskdeck_store.jsonfile.families import limits_of
 from taskdeck_store.jsonfile.feed import Feed
 from taskdeck_store.jsonfile.ledger import Ledger
 from taskdeck_store.jsonfile.picture import Moved
-from taskdeck_store.limits import NONE
+from taskdeck_store.limits import Limits
 from taskdeck_store.lock import WriteLock
 from taskdeck_store.machine import Code, Command, Refusal
 from taskdeck_store.output import folder_of
@@ -44,6 +45,7 @@ from taskdeck_store.pausing import query_of
 from taskdeck_store.printable import one_line
 from taskdeck_store.query.match import matches
 from taskdeck_store.query.terms import EVERYTHING, Query
+from taskdeck_store.reach import not_held
 from taskdeck_store.remedies import remedy
 from taskdeck_store.values import Claim, Event, State, Task, Time
 from taskdeck_store.watch import FolderWatch
@@ -61,7 +63,6 @@ class JsonStore:
 
     kind = "JSON"
     damage = None
-    limits = NONE
     manifest = None
 
     def __init__(self, path: Path, *, address: str, read_only: bool, now: clock.Clock, patience: float) -> None:
@@ -100,6 +101,11 @@ class JsonStore:
         except OSError as error:
             what, advice = remedy(error)
             raise StoreError(Fault.UNWRITABLE, f"cannot make {path}: {what or error.strerror}{advice}") from error
+
+    @property
+    def limits(self) -> Limits:
+        """What the file can hold; see the contract."""
+        return limits_of(self._ledger.picture.document)
 
     @property
     def read_only(self) -> bool:
@@ -370,11 +376,20 @@ class JsonStore:
         self, commands: Sequence[Command], claiming: Claiming | None, whole: bool
     ) -> tuple[tuple[Outcome, ...], Draft]:
         at = self._now()
-        draft = self._draft(at)
-        with self._ledger.explained("read"):
-            outcomes = tuple(draft.carry_out(command) for command in commands)
-            if claiming is not None:
-                outcomes += tuple(map(draft.carry_out, self._starts(claiming, commands, at, draft.is_blocked)))
+        limits, refused = self.limits, dict[int, Refusal]()
+        while True:
+            draft = self._draft(at)
+            with self._ledger.explained("read"):
+                outcomes = tuple(
+                    self._refused(command, refused[number]) if number in refused else draft.carry_out(command)
+                    for number, command in enumerate(commands)
+                )
+                if claiming is not None:
+                    outcomes += tuple(map(draft.carry_out, self._starts(claiming, commands, at, draft.is_blocked)))
+            found = not_held(limits, outcomes) if limits.lacks else {}
+            if not found:
+                break
+            refused |= found
         if whole and any(outcome.refusal for outcome in outcomes):
             outcomes = tuple(self._undone(outcome) for outcome in outcomes)
             draft = self._draft()
@@ -414,6 +429,9 @@ class JsonStore:
             return outcome
         task = self._ledger.picture.find(command.task_id)
         return Outcome(command=command, task=task, refusal=outcome.refusal)
+
+    def _refused(self, command: Command, refusal: Refusal) -> Outcome:
+        return Outcome(command=command, task=self._ledger.picture.find(command.task_id), refusal=refusal)
 
     @property
     def _why_read_only(self) -> str:

@@ -30,11 +30,11 @@ from taskdeck_store.contract import (
 )
 from taskdeck_store.limits import Limits
 from taskdeck_store.machine import Code, Command, Refusal, said, same
-from taskdeck_store.observed.bounds import not_done, not_held
 from taskdeck_store.observed.intent import Intent
 from taskdeck_store.observed.noticing import fit, noticed
 from taskdeck_store.printable import one_line
 from taskdeck_store.query.terms import EVERYTHING, Query
+from taskdeck_store.reach import not_done, not_held
 from taskdeck_store.source import Move, Source
 from taskdeck_store.sqlite.mirror import MirrorStore, Pen
 from taskdeck_store.values import Action, Claim, Event, State, Task, Time
