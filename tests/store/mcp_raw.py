@@ -16,6 +16,7 @@ from typing import Any
 
 TRAITS = {
     "paged": "task://queue{?limit,after} is there, two tasks a page",
+    "linked": "paged, and each page has the whole URI of the next",
     "circle": "paged, and the last page leads to the first",
     "endless-pages": "paged, and each page leads to another one",
     "subscribe": "tells of changes of the file",
@@ -123,6 +124,8 @@ def pages(uri: str) -> str:
     following = str(begin + 2) if begin + 2 < len(tasks) else "0" if "circle" in traits else None
     if "endless-pages" in traits:
         return json.dumps({"tasks": tasks[:1], "next": str(begin + 1)})
+    if "linked" in traits and following:
+        following = f"task://queue?limit=2&after={following}"
     return json.dumps({"tasks": tasks[begin : begin + 2], "total": len(tasks), "next": following})
 
 
@@ -147,7 +150,7 @@ def answer(method: str, params: dict[str, Any]) -> dict[str, Any]:
         names = ["queue", *(["pending", "current", "completed"] if "lists" in traits else [])]
         return {"resources": [{"uri": f"task://{name}", "name": name} for name in names]}
     if method == "resources/templates/list":
-        paged = traits & {"paged", "circle", "endless-pages"}
+        paged = traits & {"paged", "linked", "circle", "endless-pages"}
         template = {"uriTemplate": "task://queue{?limit,after}", "name": "pages"}
         return {"resourceTemplates": [template] if paged else []}
     if method == "tools/list":

@@ -299,9 +299,10 @@ def test_a_server_that_was_killed_is_started_again(opened: Open) -> None:
     assert children() != [running]
 
 
-def test_a_large_queue_is_read_in_pages(opened: Open, queue: Path) -> None:
+@pytest.mark.parametrize("trait", ["paged", "linked"])
+def test_a_large_queue_is_read_in_pages(opened: Open, queue: Path, trait: str) -> None:
     queue.write_text(listed(*(row(number) for number in range(25))))
-    assert len(opened("paged").look().tasks) == 25
+    assert len(opened(trait).look().tasks) == 25
 
 
 def test_other_resources_say_more_than_the_queue(opened: Open, queue: Path) -> None:

@@ -90,20 +90,20 @@ async def _pages(client: Client) -> list[tuple[str, str]]:
 async def _pass(client: Client, texts: list[tuple[str, str]], ids: set[str]) -> int | None:
     seen: set[str] = set()
     cut: dict[str, None] = {}
-    after = ""
+    uri = f"{QUEUE}?limit={PAGE}"
     for _ in range(PAGES_MOST):
-        text = await asking.read(client, f"{QUEUE}?limit={PAGE}" + (f"&after={quote(after, safe='')}" if after else ""))
+        text = await asking.read(client, uri)
         _add(texts, QUEUE, text)
         page = _page_of(text)
         ids.update(str(row.id) for row in page.tasks)
         cut.update({str(row.id): None for row in page.tasks if row.cut})
-        after = "" if page.next is None else str(page.next)
-        if not after:
+        if page.next is None:
             await _whole(client, texts, cut)
             return page.total
-        if after in seen:
+        uri = _uri_of(str(page.next))
+        if uri in seen:
             raise Strange("its pages go in a circle")
-        seen.add(after)
+        seen.add(uri)
     raise Strange(f"it has more than {PAGES_MOST:,} pages of tasks")
 
 
@@ -114,6 +114,13 @@ async def _whole(client: Client, texts: list[tuple[str, str]], cut: Iterable[str
         # It may be gone since.
         with suppress(Refused):
             _add(texts, uri, await asking.read(client, uri))
+
+
+def _uri_of(following: str) -> str:
+    """Return the URI of the page that another one says is next: by that URI, or by what it comes after."""
+    if following.startswith(f"{QUEUE}?"):
+        return following
+    return f"{QUEUE}?limit={PAGE}&after={quote(following, safe='')}"
 
 
 def _page_of(text: str) -> _Page:

@@ -14,7 +14,7 @@ from taskdeck_store.mcp.client.reading import Reading, reading_of
 from taskdeck_store.mcp.client.server import SCHEMES, Server, server_of
 from taskdeck_store.mcp.client.tools import CannotTell, Way, Ways, arguments, calls_of, ways_of
 from taskdeck_store.source import Kind, Move, Sight
-from taskdeck_store.values import FIELDS, State, Task
+from taskdeck_store.values import FIELDS, Action, State, Task
 
 if TYPE_CHECKING:
     from taskdeck_store.mcp.client.link import Link
@@ -162,7 +162,7 @@ class McpSource:
     def _notes(self) -> Iterator[str]:
         if self._link.way == "poll":
             yield "The server does not tell of changes; it is asked every few seconds."
-        if not all(way.can_compare for way in self._now().by.values()):
+        if not all(way.can_compare for actions, way in self._now().by.items() if actions != (Action.ADD,)):
             yield "The server's tools take no version: whoever changes a task in the same moment may be overruled."
         if self._server.is_overheard:
             yield "Others can read what is said to the server, the token included: it is http, not https."

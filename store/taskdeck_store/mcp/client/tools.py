@@ -116,6 +116,8 @@ def ways_of(offer: Offer) -> Ways:
                 by[actions] = way
                 break
             whys.setdefault(actions, why)
+    if all((action,) in by for action in COMPLETE):
+        by.pop(COMPLETE, None)
     refuses: dict[Action, str] = {}
     for action in Action:
         if (action,) not in by and not (action in COMPLETE and COMPLETE in by):
@@ -132,7 +134,7 @@ def calls_of(ways: Ways, commands: Sequence[Command]) -> Iterator[tuple[Way, Com
     left = list(commands)
     while left:
         both = tuple(command.action for command in left[:2])
-        if both == COMPLETE and COMPLETE in ways.by and not all((action,) in ways.by for action in COMPLETE):
+        if both == COMPLETE and COMPLETE in ways.by:
             yield ways.by[COMPLETE], left[0]
             del left[:2]
             continue
