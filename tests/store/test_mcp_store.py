@@ -287,6 +287,7 @@ def test_a_server_that_was_killed_is_started_again(opened: Open) -> None:
     said = trouble(source).message
     assert "was ended by signal 9 (SIGKILL)" in said
     assert "trying again" in said
+    assert source.is_stale()
 
     def is_back() -> bool:
         source.wait(1)
@@ -366,6 +367,7 @@ def test_a_queue_that_cannot_be_read_is_told_in_a_line(
         monkeypatch.setattr(f"{CLIENT}.asking.ANSWER", 0.1)
     source = opened(trait)
     assert said in trouble(source).message
+    assert source.is_stale()
     assert source.wait(PATIENCE), "it is to be asked again"
 
 

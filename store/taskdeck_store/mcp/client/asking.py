@@ -41,6 +41,10 @@ class Strange(Exception):
     """The server answered what MCP does not have."""
 
 
+class Broken(Strange):
+    """The connection broke, or the server ended the session."""
+
+
 async def offer_of(client: Client) -> Offer:
     """Return what a server offers. Raises TimeoutError and Strange."""
     session = client.session
@@ -137,6 +141,8 @@ async def _ask(session: ClientSession, request: types.ClientRequest, result: typ
             return await session.send_request(request, cast("Any", result))  # type: ignore[no-any-return]
     except MCPError as error:
         if _is_ours(error):
+            raise Broken(one_line(error.error.message, _SAID)) from error
+        if error.error.code == types.PARSE_ERROR:
             raise Strange(one_line(error.error.message, _SAID)) from error
         raise Refused(one_line(error.error.message, _SAID)) from error
     except ValidationError as error:
@@ -151,4 +157,4 @@ def _is_ours(error: MCPError) -> bool:
     if code == types.CONNECTION_CLOSED:
         # Many servers use this number for errors of their own.
         return message.startswith(("Connection closed", "SSE stream"))
-    return code == types.PARSE_ERROR or (code == types.INVALID_REQUEST and message == "Session terminated")
+    return code == types.INVALID_REQUEST and message == "Session terminated"

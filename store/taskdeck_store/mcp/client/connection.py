@@ -18,7 +18,7 @@ from mcp import Client
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from taskdeck_store.mcp.client import asking
-from taskdeck_store.mcp.client.asking import Refused, Strange
+from taskdeck_store.mcp.client.asking import Broken, Refused, Strange
 from taskdeck_store.mcp.client.child import Child
 from taskdeck_store.mcp.client.gathering import Gathered, gather
 from taskdeck_store.mcp.client.offer import Offer
@@ -147,7 +147,7 @@ class Connection:
         if self.client.protocol_version in MODERN_PROTOCOL_VERSIONS:
             pause = _AGAIN_FIRST
             while True:
-                with suppress(Refused, Strange, TimeoutError):
+                with suppress(Exception):
                     await asking.listen(self.client, uris, self._news, self._begins)
                 is_refused, self.way = self.way == "poll", "poll"
                 self._subscribed.set()
@@ -157,7 +157,7 @@ class Connection:
                 await asyncio.sleep(pause)
         capability = self.client.server_capabilities.resources
         if capability is not None and capability.subscribe:
-            with suppress(Refused, Strange, TimeoutError):
+            with suppress(Exception):
                 for uri in uris:
                     await asking.subscribe(self.client, uri)
                 self._begins(True)
@@ -184,9 +184,12 @@ class Connection:
             try:
                 async with asyncio.timeout(LOOK):
                     gathered = await gather(self.client, self.offer)
-            except Refused:
-                continue
-            except (Strange, TimeoutError):
+            except (Refused, Strange) as error:
+                if not isinstance(error, Broken):
+                    continue
+                self.broken.set()
+                return
+            except Exception:
                 self.broken.set()
                 return
             took = time.monotonic() - began

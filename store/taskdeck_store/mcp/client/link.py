@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import os
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -275,8 +276,9 @@ def told(error: BaseException) -> str:
     """Return what an error of the SDK says, in a line: what the system said, where that is at its root."""
     root: BaseException | None = error
     while root is not None:
-        if isinstance(root, OSError) and root.strerror:
-            return one_line(root.strerror, _SAID)
+        if isinstance(root, OSError) and root.errno:
+            # What asyncio writes there instead names the address once more.
+            return os.strerror(root.errno)
         root = root.exceptions[0] if isinstance(root, BaseExceptionGroup) else root.__cause__ or root.__context__
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -77,7 +77,7 @@ class McpSource:
 
     def is_stale(self) -> bool:
         """Tell whether the server told of a change since the last look, or could not be read then."""
-        return self._seen != self._link.generation
+        return self._failures > 0 or self._seen != self._link.generation
 
     def look(self) -> Sight:
         """Read all tasks. Raises StoreError while the server is gone, with what happened and when it is tried again."""
