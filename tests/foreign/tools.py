@@ -1,9 +1,9 @@
 """Where the tools of others are that the tests in this folder run.
 
 They are looked for in the folders of TASKDECK_FOREIGN_TOOLS, then in PATH. What each test installs stands at the top
-of its file; in an empty folder: ``npm install --prefix TOOLS task-master-ai backlog.md`` makes
-``TOOLS/node_modules/.bin``, and ``python -m venv TOOLS/venv && TOOLS/venv/bin/pip install kanban-tui``
-``TOOLS/venv/bin``.
+of its file. In an empty folder, ``npm install --prefix TOOLS task-master-ai backlog.md`` and ``npm install --prefix
+TOOLS @modelcontextprotocol/server-everything`` make ``TOOLS/node_modules/.bin``, and ``python -m venv TOOLS/venv &&
+TOOLS/venv/bin/pip install kanban-tui`` ``TOOLS/venv/bin``.
 """
 
 from __future__ import annotations
@@ -16,16 +16,21 @@ from pathlib import Path
 import pytest
 
 
+def program(name: str, package: str) -> str:
+    """Return where a program is that another package installs. Skips the test where it is not installed."""
+    places = (os.environ.get("TASKDECK_FOREIGN_TOOLS", ""), os.environ.get("PATH", ""))
+    found = shutil.which(name, path=os.pathsep.join(filter(None, places)))
+    if found is None:
+        pytest.skip(f"NOT RUN: {name} of the package {package} is not installed; see tests/foreign/tools.py")
+    return found
+
+
 class Tool:
     """A program that another package installs, run in a folder with nobody's settings."""
 
     def __init__(self, name: str, package: str, folder: Path) -> None:
         """Skips the test where it is not installed."""
-        places = (os.environ.get("TASKDECK_FOREIGN_TOOLS", ""), os.environ.get("PATH", ""))
-        found = shutil.which(name, path=os.pathsep.join(filter(None, places)))
-        if found is None:
-            pytest.skip(f"NOT RUN: {name} of the package {package} is not installed; see tests/foreign/tools.py")
-        self._program = found
+        self._program = program(name, package)
         self._folder = folder
         self._home = folder / "home"
         self._home.mkdir()
