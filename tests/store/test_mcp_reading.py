@@ -72,10 +72,22 @@ def test_an_empty_queue_is_read(document: str) -> None:
         ("7", "it is 7"),
         ("[" * 100_000, "no list of tasks"),
         ('[{"id": "a", "data": ' + "[" * 150 + "]" * 150 + "}]", ""),
-        ('[{"id": "a", "data": ' + "[" * 250 + "]" * 250 + "}]", "nested"),
+        ('[{"id": "a", "data": ' + "[" * 250 + "]" * 250 + "}]", ""),
+        ('{"id": "a", "data": ' + "[" * 250 + "]" * 250 + "}", "nested"),
         (json.dumps([{"id": "a"}] * (MOST + 1)), "more than 100,000"),
     ],
-    ids=["prose", "nothing", "NaN", "no tasks", "a number", "an abyss", "a shaft", "a deep shaft", "a million"],
+    ids=[
+        "prose",
+        "nothing",
+        "NaN",
+        "no tasks",
+        "a number",
+        "an abyss",
+        "a shaft",
+        "a deep shaft",
+        "one deep shaft",
+        "a million",
+    ],
 )
 def test_what_is_no_queue_is_told_in_a_line(document: str, said: str) -> None:
     if not said:
@@ -211,6 +223,18 @@ def test_what_a_page_cut_short_is_read_whole() -> None:
     assert "only a part" in reading_of(texts[:1], "s").sight.flaws[0]
 
 
+def test_what_stays_as_it_was_is_not_read_anew() -> None:
+    rows = [{"id": number, "description": f"do {number}", "status": "done", "x": [number]} for number in range(3)]
+    before = read(rows)
+    rows[1]["x"] = [True]
+    after = reading_of([(QUEUE, json.dumps(rows))], "the server", before)
+    assert after.sight.tasks[0] is before.sight.tasks[0]
+    assert after.sight.tasks[1].extra["x"] == [True]
+    assert (after.own, after.words, after.fields) == (before.own, before.words, before.fields)
+    titled = [{**row, "title": "t"} for row in rows[:1]] + rows[1:]
+    assert reading_of([(QUEUE, json.dumps(titled))], "the server", after) == read(titled)
+
+
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
@@ -231,3 +255,30 @@ def test_whatever_a_server_says_is_tasks_or_told(document: Any, current: Any) ->
     assert len(ids) == len(set(ids))
     assert all(machine.wrong_id(task_id) is None for task_id in ids)
     assert all(flaw.isprintable() for flaw in reading.sight.flaws)
+
+
+_WORDS = st.sampled_from(["pending", "done", "on fire", None])
+_ROWS = st.lists(
+    st.fixed_dictionaries(
+        {"id": st.integers(0, 3)},
+        optional={
+            "title": st.text(),
+            "description": st.text(),
+            "state": _WORDS,
+            "status": _WORDS,
+            "priority": st.integers() | st.text(),
+        },
+    ),
+    max_size=4,
+)
+
+
+@given(_ROWS, _ROWS, _ROWS)
+def test_a_reading_after_another_says_the_same_as_one_without(first: Any, second: Any, completed: Any) -> None:
+    before = read(first, completed=first)
+    texts = [(QUEUE, json.dumps(second)), ("task://completed", json.dumps(completed))]
+    after, alone = reading_of(texts, "the server", before), reading_of(texts, "the server")
+    assert after.sight == alone.sight
+    assert after.own == alone.own
+    assert after.fields >= alone.fields
+    assert after.words.items() >= alone.words.items()

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
-from msgspec import Struct
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
 
 from taskdeck_store import clock, jsontext, machine
 from taskdeck_store.contract import Fault, StoreError
@@ -47,32 +48,61 @@ class Reading(Struct, frozen=True, kw_only=True):
     """What a server's tasks are, under which ids of its own, and how it says it.
 
     `own` has the server's own id of each task whose id is another; `words` are its words for states; `fields` are
-    those that any of its tasks has.
+    those that any of its tasks has, or had; `title` is the key that holds the title. `known` has what texts of tasks
+    were read as, for the next reading: most of them stay as they are.
     """
 
     sight: Sight
     own: Mapping[str, Json]
     words: Mapping[str, State]
     fields: frozenset[str]
+    title: str
+    known: Mapping[bytes, tuple[Json, Task]]
 
 
-def reading_of(texts: Iterable[tuple[str, str]], server: str) -> Reading:
+class _Row:
+    """A task as it is listed: what it says, or what the same text was read as before."""
+
+    __slots__ = ("data", "own", "task", "text")
+
+    def __init__(self, data: _Data, own: Json, text: bytes | None = None, task: Task | None = None) -> None:
+        self.data = data
+        self.own = own
+        self.text = text
+        self.task = task
+
+
+class _Listed(Struct):
+    tasks: list[msgspec.Raw]
+    id: msgspec.Raw | UnsetType = UNSET
+
+
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_OBJECT = msgspec.json.Decoder(_Listed)
+
+
+def reading_of(texts: Iterable[tuple[str, str]], server: str, before: Reading | None = None) -> Reading:
     """Return what the texts of resources say, each given with its URI. Raises StoreError where the queue's own is none.
 
     Of a task that is read more than once, what was read last counts where the queue was read in pages. What another
-    resource says counts for what the queue does not say.
+    resource says counts for what the queue does not say. `before` is an earlier reading, which makes it faster.
     """
-    return _Reader(server).read(texts)
+    texts = tuple(texts)
+    found = _Reader(server, before).read(texts)
+    # Where another key is the title now, every task reads otherwise.
+    return found if before is None or found.title == before.title else _Reader(server, None).read(texts)
 
 
 class _Reader:
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, before: Reading | None) -> None:
         self._server = server
-        self._found: dict[str, _Data] = {}
+        self._before = before
+        self._known: Mapping[bytes, tuple[Json, Task]] = {} if before is None else before.known
+        self._found: dict[str, _Row] = {}
         self._own: dict[str, Json] = {}
         self._flaws: dict[str, tuple[int, str]] = {}
-        self._words: dict[str, State] = {}
-        self._fields: set[str] = {"id", "title", "state"}
+        self._words = {} if before is None else dict(before.words)
+        self._fields = {"id", "title", "state"} if before is None else set(before.fields)
 
     def read(self, texts: Iterable[tuple[str, str]]) -> Reading:
         pages = 0
@@ -88,22 +118,67 @@ class _Reader:
             if len(rows) + len(self._found) > MOST:
                 raise self._foreign(f"it has more than {MOST:,} tasks, which is more than is read")
             self._take(rows, uri, anew=uri == QUEUE and pages > 1)
-        title = next((name for name in _TITLES if any(name in data for data in self._found.values())), "title")
-        tasks = tuple(self._task(task_id, data, title) for task_id, data in self._found.items())
+        title = self._title()
+        known: dict[bytes, tuple[Json, Task]] = {}
+        tasks = []
+        for task_id, row in self._found.items():
+            flaws = sum(count for count, _ in self._flaws.values()) if row.task is None else 0
+            task = row.task or self._task(task_id, row.data, title)
+            tasks.append(task)
+            if row.text is not None and (row.task or flaws == sum(count for count, _ in self._flaws.values())):
+                known[row.text] = row.own, task
         return Reading(
-            sight=Sight(tasks=tasks, flaws=tuple(self._told())),
+            sight=Sight(tasks=tuple(tasks), flaws=tuple(self._told())),
             own=self._own,
             words=self._words,
             fields=frozenset(self._fields),
+            title=title,
+            known=known,
         )
+
+    def _title(self) -> str:
+        anew = [row.data for row in self._found.values() if row.task is None]
+        names = [name for name in _TITLES if any(name in data for data in anew)]
+        if self._before is not None and len(anew) < len(self._found):
+            names.append(self._before.title)
+        return min(names, key=_TITLES.index, default=_TITLES[0])
 
     def _rows(self, uri: str, text: str) -> Iterator[tuple[Json, str | None]]:
         """Yield what a resource lists, each with the state under which it is listed, if it is."""
+        name = uri.removeprefix("task://")
+        listed = name if name in BESIDE else None
+        rows = self._quickly(text)
+        yield from self._slowly(text, listed) if rows is None else ((row, listed) for row in rows)
+
+    def _quickly(self, text: str) -> list[Json] | None:
+        """Return the rows of a list of objects; None where the text is something else."""
+        try:
+            texts = _LIST.decode(text) if text.lstrip().startswith("[") else self._listed(text)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            return None
+        rows: list[Json] = []
+        for raw in map(bytes, texts):
+            seen = self._known.get(raw)
+            if seen is not None:
+                rows.append(_Row({}, seen[0], raw, seen[1]))
+                continue
+            data = jsontext.decode(raw)
+            if raw.count(b"[") + raw.count(b"{") > jsontext.NESTING and jsontext.depth(data) >= jsontext.NESTING:
+                self._flaw("nested", f"a task is nested more than {jsontext.NESTING} levels deep; it is not shown")
+            else:
+                rows.append(_Row(data, data.get("id"), raw) if isinstance(data, dict) else data)
+        return rows
+
+    def _listed(self, text: str) -> list[msgspec.Raw]:
+        found = _OBJECT.decode(text)
+        if found.id is not UNSET:
+            raise msgspec.ValidationError("it is a task itself")
+        return found.tasks
+
+    def _slowly(self, text: str, listed: str | None) -> Iterator[tuple[Json, str | None]]:
         found = jsontext.decode(text)
         if jsontext.depth(found) >= jsontext.NESTING:
             raise ValueError(f"it is nested more than {jsontext.NESTING} levels deep")
-        name = uri.removeprefix("task://")
-        listed = name if name in BESIDE else None
         if found is None:
             return
         if isinstance(found, dict) and "id" not in found:
@@ -137,31 +212,32 @@ class _Reader:
 
     def _take(self, rows: Iterable[tuple[Json, str | None]], uri: str, *, anew: bool) -> None:
         met: set[str] = set()
-        for row, listed in rows:
-            if not isinstance(row, dict):
+        for one, listed in rows:
+            row = _Row(one, one.get("id")) if isinstance(one, dict) else one
+            if not isinstance(row, _Row):
                 self._flaw("object", f"{uri} lists {_shown(row)}, which is no task")
                 continue
-            own = row.get("id")
+            own = row.own
             if not isinstance(own, str | int) or isinstance(own, bool) or own == "":
-                self._flaw("no id", f"{uri} lists a task without an id that can be used: {_shown(row)}")
+                self._flaw("no id", f"{uri} lists a task without an id that can be used: {_shown(row.data)}")
                 continue
-            task_id = id_of(own)
+            task_id = row.task.id if row.task is not None else id_of(own)
             if task_id in met and not anew:
                 self._flaw("twice", f"{uri} lists {_shown(own)} twice; the first is shown")
                 continue
             met.add(task_id)
-            data = dict(row)
-            if listed is not None and _state_of(data) is None:
-                data[_LISTED] = listed
+            if row.task is None and listed is not None and _state_of(row.data) is None:
+                row = _Row({**row.data, _LISTED: listed}, own)
             before = self._found.get(task_id)
             if before is None or anew or uri == f"task://{task_id}":
-                self._found[task_id] = data
-            elif _state_of(before) is None:
+                self._found[task_id] = row
+            elif before.task is None and _state_of(before.data) is None:
                 # What is current may be what is next.
-                if _state_of(data) is not None:
-                    before["state"] = _state_of(data)
+                state = row.task.state.value if row.task is not None else _state_of(row.data)
+                if state is not None:
+                    self._found[task_id] = _Row({**before.data, "state": state}, before.own)
                 elif listed is not None and listed != "current":
-                    before[_LISTED] = listed
+                    self._found[task_id] = _Row({**before.data, _LISTED: listed}, before.own)
             if own != task_id:
                 self._own[task_id] = own
 

@@ -84,7 +84,7 @@ class McpSource:
         since, began = self._link.generation, time.monotonic()
         try:
             gathered = self._link.gather()
-            reading = reading_of(gathered.texts, self._link.name)
+            reading = reading_of(gathered.texts, self._link.name, self._reading)
         except StoreError:
             # One that is gone tells when it is back; one that errs may do so once.
             self._seen = since if self._link.is_lost else -1
