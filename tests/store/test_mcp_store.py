@@ -10,13 +10,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from taskdeck_store import clock
+from taskdeck_store import clock, machine, open_store
 from taskdeck_store.contract import Fault, StoreError
 from taskdeck_store.machine import Code, Transition, command, transition
 from taskdeck_store.mcp.client.source import KIND
@@ -225,6 +228,52 @@ def test_a_server_that_ends_during_a_call_leaves_it_open_whether_it_did_it(opene
     source = opened("deadly-tools")
     with pytest.raises(StoreError, match=r"exit code 3.*not known whether the server did start task-1"):
         do(source, task(source, "task-1"), Action.START)
+
+
+_ASKED = st.lists(st.tuples(st.integers(0, 3), st.sampled_from([*Action])), max_size=12)
+
+
+def test_a_sequence_of_moves_leads_where_the_table_says(opened: Open, queue: Path) -> None:
+    source = opened()
+
+    @given(_ASKED)
+    @settings(max_examples=15, deadline=None)
+    def run(asked: list[tuple[int, Action]]) -> None:
+        queue.write_text(listed(row(0), row(1, "in_progress"), row(2, "failed"), row(3, "completed")))
+        states = {one.id: one.state for one in source.look().tasks}
+        for number, action in asked:
+            seen = task(source, f"task-{number}")
+            assert seen.state is states[seen.id]
+            both = [Action.SUBMIT, Action.APPROVE] if action is Action.SUBMIT else [action]
+            if action not in machine.actions_from(seen.state) or action in (Action.ADD, Action.EDIT):
+                continue
+            refused = do(source, seen, *both)
+            assert (refused is not None) == (action in source.limits.refuses)
+            if refused is None:
+                target = machine.RULES[both[-1]].target
+                assert target is not None
+                states[seen.id] = target
+        assert {one.id: one.state for one in source.look().tasks} == states
+
+    run()
+
+
+def test_a_server_is_a_store_with_a_log_of_what_was_seen(queue: Path) -> None:
+    with closing(open_store(address(queue, "subscribe"))) as store:
+        handed_in = command("task-2", Action.SUBMIT, actor="ann", result="done")
+        outcomes = store.apply([handed_in, command("task-2", Action.APPROVE, actor="ann")])
+        assert all(outcome.event is not None for outcome in outcomes)
+        queue.write_text(listed(row(1, "failed"), row(2, "completed", result="done")))
+        until(lambda: store.wait(1) and len(store.events()) == 7)
+        assert [(event.actor, event.action, event.task_id) for event in store.events()][3:] == [
+            ("ann", "submit", "task-2"),
+            ("ann", "approve", "task-2"),
+            ("external", "removed", "task-3"),
+            ("external", "fail", "task-1"),
+        ]
+        (refused,) = store.apply([command("task-1", Action.EDIT, actor="ann", title="x")])
+        assert refused.refusal is not None
+        assert "the server has no tool for it" in refused.refusal.message
 
 
 @pytest.mark.parametrize("way", ["subscribe", "poll"])
