@@ -98,6 +98,6 @@ def open_observed(kind: Kind, address: str, *, read_only: bool, now: clock.Clock
 
 def mirror_path(kind: str, place: str) -> Path:
     """Return where what is seen of a source is kept."""
-    stem = _SLUG.sub("-", f"{kind} {Path(place).name}").strip("-").lower()[:60]
+    stem = _SLUG.sub("-", f"{kind} {place[-40:]}").strip("-").lower()
     digest = sha256(f"{kind}\0{place}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
     return state_folder() / "observed" / f"{stem}-{digest}.db"

@@ -32,6 +32,7 @@ NO_REVIEW = Limits(
 )
 WHOLE = Limits(words=ALL_WORDS, fields=FIELDS, observed=True)
 EVERYTHING = Limits(words=ALL_WORDS, fields=("id", "title", "state", "priority", *_KEPT, "not_before"), observed=True)
+TIMED = Limits(words=ALL_WORDS, fields=(*FIELDS, "created_at", "state_since"), observed=True)
 
 
 _PLAIN = Task(id="", title="")

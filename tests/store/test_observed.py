@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledgers import ALL_WORDS, NO_FAILED, NO_REVIEW, WHOLE, Ledger, kind
+from ledgers import ALL_WORDS, NO_FAILED, NO_REVIEW, TIMED, WHOLE, Ledger, kind
 
 from taskdeck_store import Action, Claiming, Code, Fault, State, Store, StoreError, claim_of, clock, command, kinds
 from taskdeck_store.limits import Limits
@@ -106,6 +106,24 @@ def test_what_others_do_is_put_on_record_as_it_happened(opened: Opened) -> None:
     assert store.get("a") is None
     ledger.edit(a={})
     assert store.events("a")[-1].action == Action.ADD
+
+
+def test_the_moments_that_a_source_tells_are_those_of_its_tasks(opened: Opened) -> None:
+    begun, moved = "2026-01-01T00:00:00.000000Z", "2026-01-02T00:00:00.000000Z"
+    Ledger(opened()[0].path).edit(a={"created_at": begun, "state_since": begun})
+    ledger, store = opened(TIMED)
+    ledger.edit(
+        a={"is": "doing", "state_since": moved},
+        b={"is": "done"},
+        d={"created_at": begun, "state_since": moved},
+    )
+    found = {task.id: (task.created_at, task.state_since) for task in store.tasks()}
+    assert (found["a"][1], found["d"]) == (moved, (begun, moved))
+    assert found["b"][1] == store.events("b")[-1].at
+    store.apply([command("a", Action.SUBMIT, actor="me"), command("d", Action.START, actor="me")])
+    ledger.edit(d={"is": "todo", "state_since": begun})
+    assert store.get("d").state_since == begun  # type: ignore[union-attr]
+    assert verify(store).is_sound
 
 
 def test_what_did_not_change_is_no_event(opened: Opened, path: Path) -> None:

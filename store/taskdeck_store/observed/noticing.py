@@ -30,6 +30,7 @@ Noticed: TypeAlias = tuple[Event, Task | None]
 _NAMES = frozenset(Task.__struct_fields__)
 _BEYOND = "extra."
 """What stands before a name that the source uses for something else than Taskdeck does."""
+_STAMPS = ("created_at", "state_since")
 _NULLABLE = ("data", "result", "error", "owner")
 _NEVER = frozenset(("id", "state", "created_at", "lease_until", *LATEST))
 _UNTITLED = "(no title)"
@@ -67,13 +68,13 @@ def noticed(
     if before is None:
         return _found(seen, at, begins)
     after = _after(before, seen, fields, at)
-    changes = machine.changed(before, after) | _beyond(before.extra, after.extra)
+    changes = _changes(before, after, seen, fields)
     if before.state is after.state and not changes:
         return None
     action = machine.action_between(before.state, after.state)
     if before.state is not after.state and action is not None and machine.RULES[action].again:
         after = _again(before, after, fields)
-        changes = machine.changed(before, after) | _beyond(before.extra, after.extra)
+        changes = _changes(before, after, seen, fields)
     return _event(before, after, action or OUTSIDE, at, changes), after
 
 
@@ -82,7 +83,7 @@ def _found(seen: Task, at: Time, begins: bool) -> Noticed:
     if not begins:
         given = {name: getattr(seen, name) or at for name in ("created_at", "state_since")}
     task = replace(seen, updated_at=seen.updated_at or (None if begins else at), lease_until=None, **given)
-    changes = _all(task)
+    changes = _all(task) | {name: (None, seen_at) for name in _STAMPS if (seen_at := getattr(seen, name)) is not None}
     return _event(None, task, Action.ADD, at, changes, FOUND_NOTE if begins else None), task
 
 
@@ -96,6 +97,14 @@ def _after(before: Task, seen: Task, fields: Collection[str], at: Time) -> Task:
     not_before = after.not_before if "not_before" in fields else None
     since = later.get("state_since", at)
     return replace(after, state=seen.state, state_since=since, lease_until=held, not_before=not_before)
+
+
+def _changes(before: Task, after: Task, seen: Task, fields: Collection[str]) -> dict[str, tuple[Json, Json]]:
+    changes = machine.changed(before, after) | _beyond(before.extra, after.extra)
+    # An event tells by its own moment since when a task is in a state, unless the source tells of another.
+    if before.state is not after.state and "state_since" in fields and seen.state_since is not None:
+        changes["state_since"] = (before.state_since, seen.state_since)
+    return changes
 
 
 def _again(before: Task, after: Task, fields: Collection[str]) -> Task:

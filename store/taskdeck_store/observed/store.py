@@ -326,7 +326,8 @@ class ObservedStore:
         if why is not None:
             return self._all_refused(commands, why)
         with self._mirror.writing() as pen:
-            self._look(pen)
+            if self._source.is_stale() or self._intent.is_there():
+                self._look(pen)
             outcomes = self._carried_out(pen, commands, claiming, whole)
             self._seq = min(self._seq, pen.seq)
         return outcomes
