@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -9,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +25,7 @@ from taskdeck_tui.keys import KEYS
 _PATH = Path(__file__).parents[1] / "README.md"
 README = _PATH.read_text(encoding="utf-8")
 _BLOCK = re.compile(r"^(?:<!-- (?P<mark>\S+) -->\n)?```(?P<kind>\w+) ?(?P<file>\S*)\n(?P<text>.*?)^```$", re.M | re.S)
+_CLIENT = {"protocolVersion": "2026-07-28", "clientInfo": {"name": "reader", "version": "1"}, "clientCapabilities": {}}
 _TASKDECK = [sys.executable, "-m", "taskdeck_tui"]
 
 
@@ -54,6 +57,9 @@ def test_every_block_runs_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
                 assert load_config().problems == ()
                 assert set(load_config().keymap) == {"approve", "freeze"}
 
+    [server] = json.loads(Path(".mcp.json").read_text())["mcpServers"].values()
+    assert server["command"] == "taskdeck"
+    assert _asked(server["args"], "resources/read", uri="task://t-2")["contents"][0]["uri"] == "task://t-2"
     queue = open_store("queue.db", read_only=True)
     states = {task.id: (task.state, task.owner) for task in queue.tasks()}
     state, worker = states.pop("t-2")
@@ -83,6 +89,21 @@ def _run(words: list[str]) -> None:
     done = subprocess.run([*_TASKDECK, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, (words, done.stdout, done.stderr)
     assert done.stdout
+
+
+def _asked(words: list[str], method: str, **params: object) -> dict[str, Any]:
+    """Return what an MCP server answers that is started with words of the command line."""
+    about = {f"io.modelcontextprotocol/{name}": value for name, value in _CLIENT.items()}
+    asked = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": about}}
+    with subprocess.Popen([*_TASKDECK, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        server.stdin.write(json.dumps(asked) + "\n")
+        server.stdin.flush()
+        answer: dict[str, Any] = json.loads(server.stdout.readline())["result"]
+        server.stdin.close()
+        assert server.wait(20) == 0
+    return answer
 
 
 def _actions() -> list[str]:

@@ -21,7 +21,20 @@ from taskdeck_tui.cli.parser import FORMS, MOVES
 COMMANDS = (
     *("board", "demo", "init", "add", "edit", "list", "counts", "show", "info"),
     *("start", "submit", "approve", "reject", "fail", "retry", "release", "step", "pause", "resume", "log", "output"),
-    *("replay", "stats", "verify", "metrics", "run", "export", "backup", "restore", "recover", "convert", "completion"),
+    *(
+        "replay",
+        "stats",
+        "verify",
+        "metrics",
+        "mcp",
+        "run",
+        "export",
+        "backup",
+        "restore",
+        "recover",
+        "convert",
+        "completion",
+    ),
 )
 
 

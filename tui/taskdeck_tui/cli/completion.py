@@ -20,7 +20,7 @@ def completion(options: Namespace, output: Output) -> Exit:
     class Completed(ArgumentParser):
         def add_argument(self, *names: str, **settings: object) -> Action:
             action = super().add_argument(*names, **settings)  # type: ignore[arg-type]
-            if action.dest in ("store", "target", "backup", "bundle"):
+            if action.dest in ("store", "target", "backup", "bundle", "token_file"):
                 action.complete = shtab.FILE  # type: ignore[attr-defined]  # how shtab is told of files
             return action
 

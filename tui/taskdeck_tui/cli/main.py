@@ -149,6 +149,10 @@ def _command(name: str, options: Namespace, output: Output) -> int:
             from taskdeck_tui.cli.metrics import metrics
 
             return metrics(options, output)
+        case "mcp":
+            from taskdeck_tui.cli.serving import serve
+
+            return serve(options, output)
         case "run":
             from taskdeck_tui.cli.running import run
 

@@ -257,6 +257,14 @@ def _metrics(parser: ArgumentParser) -> None:
     parser.add_argument("--file", metavar="PATH", type=values.text, help="write them there, whole, and end")
 
 
+def _mcp(parser: ArgumentParser) -> None:
+    _store(parser)
+    parser.add_argument("--http", metavar="HOST:PORT", type=values.place, help="over HTTP (standard input and output)")
+    token = "with --http: a file that holds the token clients bring ($TASKDECK_MCP_TOKEN); needed beyond this machine"
+    parser.add_argument("--token-file", metavar="PATH", type=values.text, help=token)
+    parser.add_argument("--read-only", action="store_true", help="offer nothing that changes a task")
+
+
 def _backup(parser: ArgumentParser) -> None:
     _store(parser)
     parser.add_argument("target", metavar="TARGET", help="where to put the copy; nothing may be there yet")
@@ -339,6 +347,7 @@ FORMS: Mapping[str, Form] = {
     "stats": Form("measure what the audit log tells: throughput, times, attempts, failures, actors", _stats, asks=True),
     "verify": Form("check the audit log's chain of hashes, and the tasks against their events", _verify),
     "metrics": Form("tell a monitoring system about the store, in the text format of Prometheus", _metrics),
+    "mcp": Form("serve the store to agents and other clients, over the Model Context Protocol", _mcp),
     "run": Form("work on the tasks of the queue, with handlers in Python or a shell command", _run, asks=True),
     "export": Form(
         "put tasks and their events into one file, to be verified and replayed anywhere", _export, asks=True
