@@ -3,7 +3,7 @@
 They are looked for in the folders of TASKDECK_FOREIGN_TOOLS, then in PATH. What each test installs stands at the top
 of its file. In an empty folder, ``npm install --prefix TOOLS task-master-ai backlog.md`` and ``npm install --prefix
 TOOLS @modelcontextprotocol/server-everything`` make ``TOOLS/node_modules/.bin``, and ``python -m venv TOOLS/venv &&
-TOOLS/venv/bin/pip install kanban-tui`` ``TOOLS/venv/bin``.
+TOOLS/venv/bin/pip install kanban-tui`` ``TOOLS/venv/bin``. A Node that lies beside a program is the one that runs it.
 """
 
 from __future__ import annotations
@@ -36,17 +36,24 @@ class Tool:
         self._home.mkdir()
 
     def run(self, *words: str) -> str:
-        """Run it to its end, and return what it printed."""
+        """Run it to its end, which must be a good one, and return what it printed."""
+        done = self.ran(*words)
+        assert done.returncode == 0, f"{words}: {done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def ran(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run it to its end, whatever that is."""
         home = str(self._home)
         ours = {
             "HOME": home,
             "XDG_DATA_HOME": home,
             "XDG_CONFIG_HOME": home,
+            "PATH": os.pathsep.join((str(Path(self._program).parent), os.environ["PATH"])),
             "NO_COLOR": "1",
             "CI": "1",
             "TASKMASTER_SKIP_AUTO_UPDATE": "1",
         }
-        done = subprocess.run(
+        return subprocess.run(
             [self._program, *words],
             cwd=self._folder,
             env={**os.environ, **ours},
@@ -56,5 +63,3 @@ class Tool:
             timeout=60,
             check=False,
         )
-        assert done.returncode == 0, f"{words}: {done.stdout}\n{done.stderr}"
-        return done.stdout
