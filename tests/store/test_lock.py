@@ -43,12 +43,6 @@ def lock_path(like: Path) -> Path:
     return like.with_name(like.name + SUFFIX)
 
 
-@pytest.fixture
-def met(like: Path) -> None:
-    """There were two writers at once before: the queue is there, and known."""
-    like.with_name(f"{like.name}{SUFFIX}.queue").touch()
-
-
 @contextmanager
 def asking_elsewhere(lock_path: Path, like: Path) -> Iterator[subprocess.Popen[str]]:
     program = [sys.executable, "-c", HOLDER, str(lock_path), str(like)]
@@ -128,7 +122,6 @@ def test_the_lock_of_a_killed_process_blocks_nobody(lock_path: Path, like: Path)
             pass
 
 
-@pytest.mark.usefixtures("met")
 def test_a_holder_that_comes_back_at_once_does_not_overtake_those_who_wait(lock_path: Path, like: Path) -> None:
     mine = WriteLock(lock_path, like)
     with ExitStack() as held:
@@ -143,23 +136,6 @@ def test_a_holder_that_comes_back_at_once_does_not_overtake_those_who_wait(lock_
             assert told(waiting) == "held\n"
     with mine.hold(DEADLINE):
         pass
-
-
-@pytest.mark.usefixtures("met")
-def test_whose_turn_it_is_may_come_back_ahead_of_those_who_wait(
-    lock_path: Path, like: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("taskdeck_store.lock._TURN", DEADLINE)
-    mine = WriteLock(lock_path, like)
-    with ExitStack() as held:
-        held.enter_context(mine.hold(DEADLINE))
-        with asking_elsewhere(lock_path, like) as waiting:
-            until(lambda: stopped_in_the_queue(waiting, lock_path))
-            held.close()
-            with mine.hold(0):
-                pass
-            waiting.send_signal(signal.SIGCONT)
-            assert told(waiting) == "held\n"
 
 
 def test_a_wait_that_was_given_up_lets_the_lock_go_when_it_comes(lock_path: Path, like: Path) -> None:
