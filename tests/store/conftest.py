@@ -30,7 +30,8 @@ Opener = Callable[..., Store]
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give the tests of the contract every backend, and others those that keep files of our own."""
-    if "backend" in metafunc.fixturenames:
+    chosen = any(mark.args[0] == "backend" for mark in metafunc.definition.iter_markers("parametrize"))
+    if "backend" in metafunc.fixturenames and not chosen:
         is_contract = metafunc.module.__name__.startswith("test_conformance")
         own = metafunc.definition.get_closest_marker("own_files")
         every = EVERY if is_contract and not own else BACKENDS
