@@ -21,7 +21,7 @@ def unprivileged(check: Callable[[], None]) -> None:
         check()
         return
     # What the code under test imports late: nobody may not read a Python that lies in root's home.
-    for name in ("apsw", "watchfiles._rust_notify"):
+    for name in ("apsw", "encodings.utf_8_sig", "watchfiles._rust_notify"):
         import_module(name)
     reading, writing = os.pipe()
     child = os.fork()
