@@ -326,9 +326,7 @@ def test_a_port_that_is_taken_and_a_store_that_is_not_there_are_told_of(store: s
 
 
 def test_without_the_library_it_says_what_to_install(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith("taskdeck_store.mcp.serving")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "mcp_types", None)
+    monkeypatch.setitem(sys.modules, "taskdeck_store.mcp.serving.server", None)
     ran = taskdeck("mcp", store)
     assert ran.code == 2
     assert ran.err == "taskdeck: this needs a library that is not installed; run: pip install 'taskdeck[mcp]'\n"
