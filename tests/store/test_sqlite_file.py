@@ -24,6 +24,7 @@ from unprivileged import open_folder, unprivileged
 
 from taskdeck_store import Action, Code, Fault, State, Store, StoreError, command, create_store, open_store
 from taskdeck_store.lock import SUFFIX, WriteLock
+from taskdeck_store.marks import APPLICATION_ID
 from taskdeck_store.sqlite import schema, triggers
 
 DEADLINE = 30.0
@@ -68,7 +69,7 @@ def other_program(path: Path, *statements: str) -> Iterator[subprocess.Popen[str
 
 def test_a_new_store_is_a_marked_wal_file_in_one_piece(path: Path) -> None:
     with sqlite3.connect(path) as looking:
-        assert looking.execute("PRAGMA application_id").fetchone() == (schema.APPLICATION_ID,)
+        assert looking.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
         assert looking.execute("PRAGMA user_version").fetchone() == (len(schema.MIGRATIONS),)
         assert looking.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert looking.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -19,6 +19,7 @@ import msgspec
 
 from taskdeck_store import jsontext, placing
 from taskdeck_store.contract import Fault, LeftOut, Manifest, StoreError
+from taskdeck_store.marks import BUNDLE_ID
 from taskdeck_store.printable import one_line
 from taskdeck_store.sqlite import rows, schema
 from taskdeck_store.sqlite.faults import explained
@@ -58,7 +59,7 @@ def _tables(layout: int) -> str:
     CREATE TABLE manifest (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE identity (store TEXT NOT NULL) STRICT;
     INSERT INTO identity VALUES (lower(hex(randomblob(16))));
-    PRAGMA application_id = {schema.BUNDLE_ID};
+    PRAGMA application_id = {BUNDLE_ID};
     PRAGMA user_version = {layout};
     """
 

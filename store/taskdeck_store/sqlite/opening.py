@@ -12,6 +12,7 @@ import apsw
 from taskdeck_store import placing
 from taskdeck_store.contract import Fault, StoreError
 from taskdeck_store.folder import Folder
+from taskdeck_store.marks import APPLICATION_ID, BUNDLE_ID
 from taskdeck_store.remedies import remedy
 from taskdeck_store.sqlite import mending, schema, where
 from taskdeck_store.sqlite.faults import explained, said
@@ -146,8 +147,8 @@ class Opened:
 
     def _recognise(self, connection: apsw.Connection) -> None:
         mark = connection.pragma("application_id")
-        self.is_bundle = mark == schema.BUNDLE_ID
-        if mark != schema.APPLICATION_ID and not self.is_bundle:
+        self.is_bundle = mark == BUNDLE_ID
+        if mark != APPLICATION_ID and not self.is_bundle:
             tables = [said(name) for (name,) in fetch(connection, _TABLES, (_SHOWN_TABLES,))]
             found = f"it has the tables {', '.join(tables)}" if tables else "it has no tables"
             advice = f"name another file, or move it away and: taskdeck init {self._path}"

@@ -5,17 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskdeck_store import machine
+from taskdeck_store.marks import APPLICATION_ID
 from taskdeck_store.sqlite import triggers
 from taskdeck_store.values import State
 
 if TYPE_CHECKING:
     from apsw import Connection
-
-APPLICATION_ID = int.from_bytes(b"Tdck", "big")
-"""What marks a SQLite file as ours, at its 68th byte (https://www.sqlite.org/fileformat.html)."""
-
-BUNDLE_ID = int.from_bytes(b"Tdcb", "big")
-"""What marks a SQLite file as a bundle: the tables of a store to be looked at, and never written to."""
 
 
 def _tables() -> str:
