@@ -99,7 +99,7 @@ def test_within_the_store_imports_go_one_way(name: str) -> None:
 
 @pytest.mark.parametrize("name", each("taskdeck_store"))
 def test_a_driver_is_known_to_its_backend_alone(name: str) -> None:
-    drivers = {"apsw": ("sqlite", "sources"), "yaml": ("sources",), "psycopg": ("postgres",), "mcp": ("mcp",)}
+    drivers = {"apsw": ("sqlite", "minna", "sources"), "yaml": ("sources",), "psycopg": ("postgres",), "mcp": ("mcp",)}
     foreign = ["sqlite3", *(driver for driver, users in drivers.items() if part(name) not in users)]
     assert not [found for found in imports(MODULES[name]) if inside(found, *foreign)]
 

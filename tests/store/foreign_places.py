@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from taskdeck_store.minna.memory import MinnaMemory
 from taskdeck_store.values import State
 
 P, R, V, C, F = State
@@ -87,6 +88,20 @@ def _edit_queue(folder: Path, task_id: str, state: State) -> None:
     path.write_text(json.dumps(tasks))
 
 
+def _minna(folder: Path) -> str:
+    path = folder / ".spine" / "minna.db"
+    with MinnaMemory(path) as memory:
+        for state, word in _PLAIN.items():
+            memory.store(f"task:p:{state}", "description", f"do {state}")
+            memory.store(f"task:p:{state}", "status", word)
+    return f"minna:{path}"
+
+
+def _edit_minna(folder: Path, task_id: str, state: State) -> None:
+    with MinnaMemory(folder / ".spine" / "minna.db") as memory:
+        memory.store(task_id.replace("p~", "task:p:"), "status", _PLAIN[state])
+
+
 PLACES = (
     Place(
         name="Task Master",
@@ -102,4 +117,5 @@ PLACES = (
         edit=_edit_queue,
         new_id="task-new",
     ),
+    Place(name="Minna Memory", make=_minna, ids={state: f"p~{state}" for state in State}, edit=_edit_minna),
 )
