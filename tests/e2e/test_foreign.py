@@ -1,4 +1,4 @@
-"""The board on tasks that other tools keep: live, moved by keys as far as their format goes, and honest about the rest."""
+"""The board on tasks that other tools keep: live, and moved by keys as far as their format goes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,9 @@ def test_a_file_of_task_master_is_live_and_moved(task_master: Path) -> None:
         assert status(task_master, 1) == "pending"
         terminal.send("L")
         terminal.wait_for("as seen from this machine")
-        terminal.send("escape", "q")
+        terminal.send("escape")
+        terminal.wait_for("natural order")
+        terminal.send("q")
         assert terminal.exit_code() == 0
     assert [path.name for path in task_master.parent.iterdir()] == ["tasks.json"]
 

@@ -39,7 +39,7 @@ def test_what_was_not_done_is_told_and_is_no_success(source: str, tmp_path: Path
     taskdeck("add", there, "mine", "--id", "b")
     ran = taskdeck("convert", source, there, "--into", "--json")
     assert ran.code == 4
-    told = ran.value
+    told = json.loads(ran.out)
     assert (told["tasks"], told["refused"]) == (1, {"b": "b is there already; it was left as it is"})
     assert (told["kind"], told["unkept"], told["dry"], told["problem"]) == ("SQLite", {"team": 1}, False, None)
     people = taskdeck("convert", source, there, "--into").out
