@@ -84,8 +84,7 @@ def test_the_stores_of_a_folder_are_offered_and_one_is_opened(task_master: Path)
     (folder / "own.json").write_text('[{"id": "t-1", "title": "Mine", "state": "pending"}]')
     program = [sys.executable, "-c", "import os, sys; os.chdir(sys.argv[1]); os.execv(sys.executable, sys.argv[2:])"]
     with Terminal([*program, str(folder), *TASKDECK], 120, 30) as terminal:
-        terminal.wait_for("stores in this folder")
-        assert "Task Master" in terminal.text()
+        terminal.wait_for("stores in this folder(.|\n)*Task Master(.|\n)*which one")
         terminal.send("9", "enter")
         terminal.wait_for("a number from 1 to 2, or q")
         terminal.send("2", "enter")
