@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from taskdeck_store import clock
 from taskdeck_store.contract import Fault, Store, StoreError
+from taskdeck_store.marks import APPLICATION_ID, BUNDLE_ID
 
 if TYPE_CHECKING:
     from taskdeck_store import source
@@ -28,8 +29,7 @@ _RECENT = 1.0
 """Seconds since its last write after which an empty file counts as that at once."""
 _NAP = 0.003
 _HEAD = 512
-_OUR_MARKS = (b"Tdck", b"Tdcb")
-"""What marks a SQLite file as a store or a bundle of ours, at its 68th byte."""
+_OUR_MARKS = tuple(mark.to_bytes(4, "big") for mark in (APPLICATION_ID, BUNDLE_ID))
 _TASKS = re.compile(rb'\{\s*"tasks"\s*:\s*\[')
 _databases: dict[tuple[str, int, int] | None, source.Kind | None] = {}
 """Of which foreign kind the SQLite files are that were looked at; None: of none."""

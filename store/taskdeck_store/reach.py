@@ -38,6 +38,14 @@ def why_unable(action: Action, limits: Limits) -> str | None:
     return f"it would be {said(target)} then, and {limits.lacks[target]}{way}"
 
 
+def why_no_work(limits: Limits) -> str | None:
+    """Return why no worker can work on the tasks of a format, as a clause and what to do; None where one can."""
+    if State.REVIEW not in limits.lacks:
+        return None
+    why = f"a result waits in review for its verdict, and {limits.lacks[State.REVIEW]}"
+    return f"{why}; to have the tasks in a store that can: taskdeck convert"
+
+
 def stepping(
     task: Card | Task, limits: Limits, *, actor: str, note: str | None, expect: str | None, group: str | None
 ) -> Sequence[Command]:

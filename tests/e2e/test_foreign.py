@@ -54,7 +54,7 @@ def test_a_file_of_task_master_is_live_and_moved(task_master: Path) -> None:
         terminal.send("L")
         terminal.wait_for("as seen from this machine")
         terminal.send("escape")
-        terminal.wait_for("natural order")
+        terminal.wait_for(lambda: len(counts(terminal)) == 5)
         terminal.send("q")
         assert terminal.exit_code() == 0
     assert [path.name for path in task_master.parent.iterdir()] == ["tasks.json"]

@@ -161,6 +161,7 @@ COLUMNS: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
+@pytest.mark.soak
 @examples(250)
 @given(data=st.data())
 def test_no_column_of_an_event_can_be_another_and_be_sound(database: Written, data: st.DataObject) -> None:

@@ -159,7 +159,11 @@ async def test_a_database_that_strangers_write_to_is_harmless_on_every_screen(
             await tour(stage, hostile)
 
 
-@pytest.mark.parametrize("size", [(160, 40), (80, 24), (40, 12)], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize(
+    "size",
+    [pytest.param((160, 40), marks=pytest.mark.soak), (80, 24), pytest.param((40, 12), marks=pytest.mark.soak)],
+    ids=lambda size: f"{size[0]}x{size[1]}",
+)
 async def test_a_store_that_is_hostile_in_every_field_is_harmless_on_every_screen(
     tmp_path: Path, size: tuple[int, int]
 ) -> None:

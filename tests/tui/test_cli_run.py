@@ -262,3 +262,13 @@ def test_what_a_killed_worker_had_is_done_by_the_next(store: str) -> None:
     until(recovered)
     task = taskdeck("show", store, "slow", "--json").value
     assert (task["state"], task["result"], task["attempts"]) == ("review", "well", 1)
+
+
+def test_no_worker_works_where_a_result_cannot_wait_for_its_verdict(tmp_path: Path) -> None:
+    task = {"id": "task-001", "description": "x", "status": "pending", "result": None, "attempts": 0, "metadata": {}}
+    path = tmp_path / "tasks.json"
+    path.write_text(json.dumps({"tasks": [task]}))
+    ran = taskdeck("run", str(path), "--exec", "true", "--until-empty")
+    assert ran.code == 6
+    assert "a result waits in review for its verdict" in ran.err
+    assert json.loads(path.read_text())["tasks"] == [task]
