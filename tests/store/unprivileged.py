@@ -11,6 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
+
+import taskdeck_store
+from taskdeck_store import jsonfile, sqlite
 
 _NOBODY = 65534
 
@@ -20,8 +24,10 @@ def unprivileged(check: Callable[[], None]) -> None:
     if os.geteuid() != 0:
         check()
         return
-    # What the code under test imports late: nobody may not read a Python that lies in root's home.
-    for name in ("apsw", "encodings.utf_8_sig", "watchfiles._rust_notify"):
+    # What is imported late: nobody may not read a Python, or a checkout, that lies in a folder of root's alone.
+    packages = (taskdeck_store, jsonfile, sqlite)
+    own = (f"{each.__name__}.{name}" for each in packages for _, name, _ in iter_modules(each.__path__))
+    for name in ("apsw", "encodings.utf_8_sig", "watchfiles._rust_notify", *own):
         import_module(name)
     reading, writing = os.pipe()
     child = os.fork()

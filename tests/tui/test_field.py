@@ -175,7 +175,7 @@ def test_10_every_module_the_board_needs_is_a_declared_dependency() -> None:
     declared = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text())["project"]
     names = {requirement.split(">")[0].split("=")[0] for requirement in declared["dependencies"]}
     program = "import sys; before = set(sys.modules); import taskdeck_tui.deck, taskdeck_store.sqlite.store, "
-    program += "taskdeck_store.jsonfile.store; print(*{name.split('.')[0] for name in sys.modules})"
+    program += "taskdeck_store.jsonfile.store; print(*{name.split('.')[0] for name in set(sys.modules) - before})"
     loaded = set(
         subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     )
