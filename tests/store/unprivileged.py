@@ -27,7 +27,7 @@ def unprivileged(check: Callable[[], None]) -> None:
     # What is imported late: nobody may not read a Python, or a checkout, that lies in a folder of root's alone.
     packages = (taskdeck_store, jsonfile, sqlite)
     own = (f"{each.__name__}.{name}" for each in packages for _, name, _ in iter_modules(each.__path__))
-    for name in ("apsw", "encodings.utf_8_sig", "watchfiles._rust_notify", *own):
+    for name in ("apsw", "ctypes", "encodings.utf_8_sig", "watchfiles._rust_notify", *own):
         import_module(name)
     reading, writing = os.pipe()
     child = os.fork()
