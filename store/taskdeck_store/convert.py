@@ -23,7 +23,7 @@ from taskdeck_store.readable import open_readable
 from taskdeck_store.remains import Salvage
 from taskdeck_store.replay import fold
 from taskdeck_store.salvage import salvaging_of
-from taskdeck_store.values import EXTERNAL, FIELDS, FOUND_NOTE, Action, Event, Json, State, Task, Time
+from taskdeck_store.values import FIELDS, Action, Event, Json, State, Task, Time
 
 _WAYS: Mapping[State, tuple[Action, ...]] = {
     State.PENDING: (),
@@ -88,7 +88,11 @@ def _made(source: Store, target: str, actor: str, dry: bool, now: clock.Clock) -
     is_whole = left_out is None and _is_whole(events)
     # A task file without a log needs none; a database has no task that no event tells of.
     if not events and kind == "sqlite":
-        events = [_found(task, now()) for task in tasks]
+        from taskdeck_store.observed.noticing import noticed
+
+        at = now()
+        found = (noticed(None, task, FIELDS, at, begins=True) for task in tasks)
+        events = [event for event, _ in filter(None, found)]
     if not is_whole:
         events = _renumbered(events)
     unkept: Counter[str] = Counter()
@@ -134,22 +138,6 @@ def _stamped(tasks: Sequence[Task], events: Sequence[Event]) -> Iterator[Task]:
 
 def _is_whole(events: Sequence[Event]) -> bool:
     return all(event.seq == number for number, event in enumerate(events, 1))
-
-
-def _found(task: Task, at: Time) -> Event:
-    """Return the event of a task of which no log tells how it began."""
-    return Event(
-        seq=0,
-        task_id=task.id,
-        at=at,
-        actor=EXTERNAL,
-        action=Action.ADD,
-        from_state=None,
-        to_state=task.state,
-        attempts=task.attempts,
-        note=FOUND_NOTE,
-        changes=machine.changed(None, task) | {name: (None, value) for name, value in task.extra.items()},
-    )
 
 
 def _renumbered(events: Sequence[Event]) -> list[Event]:

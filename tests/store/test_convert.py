@@ -123,6 +123,21 @@ def test_what_a_database_has_no_place_for_is_on_record(tmp_path: Path) -> None:
         assert len(store.window(State.FAILED, Order.PRIORITY, start=(5, "", "a")).cards) == 1
 
 
+def test_tasks_without_a_log_keep_their_own_moments(tmp_path: Path) -> None:
+    source, begun = tmp_path / "tasks.json", "2026-01-01T00:00:00.000000Z"
+    source.write_text(
+        json.dumps(
+            [{"id": "a", "title": "A", "state": "review", "result": "", "created_at": begun, "state_since": begun}]
+        )
+    )
+    found = convert(str(source), str(tmp_path / "made.db"), actor="me")
+    assert (found.tasks, found.events, found.problem) == (1, 1, None)
+    with closing(open_store(str(tmp_path / "made.db"))) as store:
+        (task,) = store.tasks()
+        assert (task.created_at, task.state_since, task.result) == (begun, begun, "")
+        assert verify(store).is_sound
+
+
 def test_a_part_of_a_log_gets_new_numbers(tmp_path: Path) -> None:
     address, part = filled(tmp_path / "tasks.db"), str(tmp_path / "part.bundle")
     export(address, part, actor="me", version="1", query=parse("state:failed", me="me"), asked="state:failed")

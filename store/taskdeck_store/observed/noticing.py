@@ -81,7 +81,7 @@ def noticed(
 def _found(seen: Task, at: Time, begins: bool) -> Noticed:
     given: dict[str, Json] = {}
     if not begins:
-        given = {name: getattr(seen, name) or at for name in ("created_at", "state_since")}
+        given = {name: getattr(seen, name) or at for name in _STAMPS}
     task = replace(seen, updated_at=seen.updated_at or (None if begins else at), lease_until=None, **given)
     changes = _all(task) | {name: (None, seen_at) for name in _STAMPS if (seen_at := getattr(seen, name)) is not None}
     return _event(None, task, Action.ADD, at, changes, FOUND_NOTE if begins else None), task
