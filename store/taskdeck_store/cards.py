@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskdeck_store import jsontext
-from taskdeck_store.values import CARD_PREVIEW, CARD_TITLE, Card, State, Task
+from taskdeck_store.values import CARD_PREVIEW, CARD_TITLE, Card, Json, State, Task
 
 
 def card_of(task: Task) -> Card:
@@ -25,9 +25,17 @@ def card_of(task: Task) -> Card:
     )
 
 
+def _text(value: Json) -> str:
+    try:
+        return jsontext.encode(value)
+    except ValueError:
+        # A whole number may have more digits than Python writes out.
+        return "…"
+
+
 def _preview(task: Task) -> str:
     if task.state is State.FAILED:
         return task.error or ""
     if task.state in (State.REVIEW, State.COMPLETED):
-        return "" if task.result is None else jsontext.encode(task.result)
+        return "" if task.result is None else _text(task.result)
     return task.description

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from taskdeck_store import clock
 from taskdeck_store.contract import Fault, Store, StoreError
 from taskdeck_store.printable import one_line
 from taskdeck_store.source import Kind
 from taskdeck_store.userfolders import state_folder
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
 
 GROUP = "taskdeck.stores"
 
@@ -37,12 +42,10 @@ _SLUG = re.compile(r"[^A-Za-z0-9]+")
 
 def kinds() -> Iterator[Kind]:
     """Yield all kinds: ours first, then those of other packages. Raises StoreError for one that cannot be loaded."""
-    from importlib.metadata import entry_points
-
     for place in _OURS:
         module, _, name = place.partition(":")
         yield getattr(import_module(module), name)
-    for point in entry_points(group=GROUP):
+    for point in _added():
         try:
             found = point.load()
         except Exception as error:
@@ -52,6 +55,14 @@ def kinds() -> Iterator[Kind]:
             message = f"the store {point.name} of {point.value} is no taskdeck_store.source.Kind"
             raise StoreError(Fault.UNREADABLE, f"{message}; mend or remove that package")
         yield found
+
+
+@cache
+def _added() -> EntryPoints:
+    """Return where other packages' kinds lie; to look for them reads the names of all that is installed."""
+    from importlib.metadata import entry_points
+
+    return entry_points(group=GROUP)
 
 
 def kind_by_scheme(scheme: str) -> Kind | None:

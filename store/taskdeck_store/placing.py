@@ -10,8 +10,12 @@ import os
 import re
 import stat
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+
+from taskdeck_store.contract import Fault, StoreError
+from taskdeck_store.remedies import remedy
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL
 _PIECE = 1 << 17
@@ -92,6 +96,34 @@ def make(path: Path, content: bytes) -> None:
         put(draft, path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def make_database(path: Path, fill: Callable[[Path], None]) -> None:
+    """Make a SQLite file that only its owner may read: whole or not at all, and never over another.
+
+    `fill` writes to a draft, which is there already, and makes it durable. Raises StoreError.
+    """
+    for suffix in ("", "-wal", "-journal"):
+        found = path.with_name(path.name + suffix)
+        if os.path.lexists(found):
+            advice = "nothing was changed" if not suffix else "it is left from another database; move it away first"
+            raise StoreError(Fault.EXISTS, f"{found} exists already; {advice}")
+    draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}.new")
+    try:
+        os.close(new_file(draft))
+        fill(draft)
+        put(draft, path)
+    except FileExistsError as error:
+        raise StoreError(Fault.EXISTS, f"{path} exists already; nothing was changed") from error
+    except FileNotFoundError as error:
+        raise StoreError(Fault.MISSING, f"cannot make {path}: there is no folder {path.parent}") from error
+    except OSError as error:
+        what, advice = remedy(error)
+        raise StoreError(Fault.UNWRITABLE, f"cannot make {path}: {what or error.strerror}{advice}") from error
+    finally:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            with suppress(OSError):
+                draft.with_name(draft.name + suffix).unlink(missing_ok=True)
 
 
 def write_all(file: int, content: bytes) -> None:

@@ -15,12 +15,10 @@ from typing import Any, TypeAlias
 import apsw
 
 from taskdeck_store import clock, placing
-from taskdeck_store.contract import Fault, StoreError
 from taskdeck_store.marks import MEMORIES_ID
 from taskdeck_store.minna import decay
 from taskdeck_store.minna.faults import explained
 from taskdeck_store.minna.times import microseconds
-from taskdeck_store.remedies import remedy
 
 Row: TypeAlias = dict[str, Any]
 """A memory: id, entity, attribute, value, source, confidence, created_at, context and verified_at."""
@@ -164,29 +162,8 @@ class MinnaMemory:
 
 def create(path: Path) -> None:
     """Make a file without memories: whole or not at all, never over another, for its owner alone. Raises StoreError."""
-    for suffix in ("", "-wal", "-journal"):
-        found = path.with_name(path.name + suffix)
-        if os.path.lexists(found):
-            advice = "nothing was changed" if not suffix else "it is left from another database; move it away first"
-            raise StoreError(Fault.EXISTS, f"{found} exists already; {advice}")
-    draft = placing.draft_of(path)
-    try:
-        os.close(placing.new_file(draft))
-        with explained(path, "write"):
-            _fill(draft)
-        placing.sync_file(draft)
-        placing.put(draft, path)
-    except FileExistsError as error:
-        raise StoreError(Fault.EXISTS, f"{path} exists already; nothing was changed") from error
-    except FileNotFoundError as error:
-        raise StoreError(Fault.MISSING, f"cannot make {path}: there is no folder {path.parent}") from error
-    except OSError as error:
-        what, advice = remedy(error)
-        raise StoreError(Fault.UNWRITABLE, f"cannot make {path}: {what or error.strerror}{advice}") from error
-    finally:
-        for suffix in ("", "-journal"):
-            with suppress(OSError):
-                draft.with_name(draft.name + suffix).unlink(missing_ok=True)
+    with explained(path, "write"):
+        placing.make_database(path, _fill)
 
 
 def _fill(draft: Path) -> None:
@@ -195,6 +172,7 @@ def _fill(draft: Path) -> None:
         connection.execute(f"BEGIN; {_TABLES} PRAGMA application_id = {MEMORIES_ID}; COMMIT")
     finally:
         connection.close(True)
+    placing.sync_file(draft)
 
 
 def _given(entity: str | None, attribute: str | None) -> list[tuple[str, str]]:

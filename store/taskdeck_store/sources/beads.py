@@ -100,9 +100,6 @@ class Beads(FileSource):
         path = Path(address)
         super().__init__(path, FolderWatch(path))
 
-    def _paths(self) -> Iterable[str]:
-        return (str(self._path),)
-
     def _read(self) -> Sight:
         raw = content(self._path)
         found = Gathering(LIMITS.words)

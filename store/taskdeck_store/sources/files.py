@@ -84,9 +84,9 @@ class FileSource(ABC):
         self._footprint = Footprint()
         self._watch = watch
 
-    @abstractmethod
     def _paths(self) -> Iterable[str]:
-        """Return the files that belong to it, those too that are not there yet."""
+        """Return the files that belong to it, those too that are not there yet: the one at its path."""
+        return (str(self._path),)
 
     @abstractmethod
     def _read(self) -> Sight:

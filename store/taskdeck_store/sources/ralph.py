@@ -51,9 +51,6 @@ class Ralph(FileSource):
         path = Path(address)
         super().__init__(path, FolderWatch(path))
 
-    def _paths(self) -> Iterable[str]:
-        return (str(self._path),)
-
     def _read(self) -> Sight:
         document = json_of(self._path, content(self._path))
         stories = document.get(_STORIES) if isinstance(document, dict) else None

@@ -44,9 +44,6 @@ class TaskMaster(FileSource):
         self._patience = patience
         self.read_only = _why_read_only(self._real)
 
-    def _paths(self) -> Iterable[str]:
-        return (str(self._path),)
-
     def _read(self) -> Sight:
         return read(self._path, content(self._path)).sight
 

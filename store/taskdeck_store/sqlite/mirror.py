@@ -34,6 +34,7 @@ _RULES = (
 )
 """The triggers that judge what other programs write to a store, or put it on record."""
 _THERE = f"SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name IN ({', '.join('?' * len(_RULES))})"
+_EXTRA = "SELECT 1 FROM pragma_table_info('tasks') WHERE name = 'extra'"
 _LAST = "SELECT seq, at, hash FROM events ORDER BY seq DESC LIMIT 1"
 _INSERT = f"INSERT INTO tasks ({', '.join(rows.WRITTEN)}, extra) VALUES ({', '.join('?' * (len(rows.WRITTEN) + 1))})"
 _UPDATE = f"UPDATE tasks SET {', '.join(f'{name} = ?' for name in rows.WRITTEN)}, extra = ? WHERE id = ?"
@@ -99,13 +100,12 @@ class MirrorStore(SqliteStore):
     def _drop_rules(self) -> None:
         opened = self._current(latest=False)
         with explained(self._path, "write"):
-            has_extra = any(name == "extra" for _, name, *_ in fetch(opened.connection, "PRAGMA table_info(tasks)"))
-            if has_extra and not fetch(opened.connection, _THERE, _RULES):
+            if fetch(opened.connection, _EXTRA) and not fetch(opened.connection, _THERE, _RULES):
                 return
             with self._lock.hold(self._patience), writing(opened):
                 for (name,) in fetch(opened.connection, _THERE, _RULES):
                     opened.connection.execute(f"DROP TRIGGER {name}")
-                if not any(name == "extra" for _, name, *_ in fetch(opened.connection, "PRAGMA table_info(tasks)")):
+                if not fetch(opened.connection, _EXTRA):
                     opened.connection.execute("ALTER TABLE tasks ADD COLUMN extra TEXT")
                 opened.connection.execute("COMMIT")
 

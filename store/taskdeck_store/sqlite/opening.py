@@ -13,7 +13,6 @@ from taskdeck_store import placing
 from taskdeck_store.contract import Fault, StoreError
 from taskdeck_store.folder import Folder
 from taskdeck_store.marks import APPLICATION_ID, BUNDLE_ID
-from taskdeck_store.remedies import remedy
 from taskdeck_store.sqlite import mending, schema, where
 from taskdeck_store.sqlite.faults import explained, said
 from taskdeck_store.sqlite.pin import Pin
@@ -223,28 +222,8 @@ def create(path: Path) -> None:
 
     Raises StoreError.
     """
-    for suffix in ("", "-wal", "-journal"):
-        found = path.with_name(path.name + suffix)
-        if os.path.lexists(found):
-            advice = "nothing was changed" if not suffix else "it is left from another database; move it away first"
-            raise StoreError(Fault.EXISTS, f"{found} exists already; {advice}")
-    draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}.new")
-    try:
-        os.close(placing.new_file(draft))
-        with explained(path, "write"):
-            _fill(draft)
-        placing.put(draft, path)
-    except FileExistsError as error:
-        raise StoreError(Fault.EXISTS, f"{path} exists already; nothing was changed") from error
-    except FileNotFoundError as error:
-        raise StoreError(Fault.MISSING, f"cannot make {path}: there is no folder {path.parent}") from error
-    except OSError as error:
-        what, advice = remedy(error)
-        raise StoreError(Fault.UNWRITABLE, f"cannot make {path}: {what or error.strerror}{advice}") from error
-    finally:
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            with suppress(OSError):
-                draft.with_name(draft.name + suffix).unlink(missing_ok=True)
+    with explained(path, "write"):
+        placing.make_database(path, _fill)
 
 
 def _fill(draft: Path) -> None:

@@ -16,11 +16,12 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from taskdeck_store.cards import card_of
-from taskdeck_store.machine import LEASED, STEP, actions_from
+from taskdeck_store.machine import LEASED
 from taskdeck_store.output import Attempt, attempts
 from taskdeck_store.values import Card, Event, State, Task, Time
 from taskdeck_tui.glyphs import GLYPHS, WORDS
 from taskdeck_tui.keys import bindings, refusals
+from taskdeck_tui.model.intent import legal
 from taskdeck_tui.model.saying import Saying
 from taskdeck_tui.safe import safe
 from taskdeck_tui.screens.fields import Fields
@@ -94,7 +95,7 @@ class Details(Page[None]):
         limit: int = 500,
         stands: Mapping[str, State | None] = _NOTHING_KNOWN,
         output: Widget | None = None,
-        legal: Callable[[Sequence[Card]], Container[str]] | None = None,
+        legal: Callable[[Sequence[Card]], Container[str]] = legal,
     ) -> None:
         """Show a task and its events, in order of `seq`: at most the newest `limit` of them.
 
@@ -102,7 +103,7 @@ class Details(Page[None]):
 
         With `read_only`, no action is offered. `audited` is False for a store that keeps no audit log yet, `observed`
         is True where the log has only what was seen from here. `output` is a pane to have below; `legal` tells which
-        keys do something to the task, where that is not for its state alone to say.
+        keys do something to the task: by its state alone, unless more is known.
         """
         super().__init__()
         self._task_id = task_id
@@ -319,10 +320,7 @@ class Details(Page[None]):
     def _legal(self, name: str) -> bool:
         if self._read_only or self._gone or self._seen is None:
             return False
-        if self._names is not None:
-            return name in self._names([card_of(self._seen)])
-        state = self._seen.state
-        return state in STEP if name == "step" else name in actions_from(state)
+        return name in self._names([card_of(self._seen)])
 
     def _draw(self) -> None:
         wide = self._wide
