@@ -95,6 +95,12 @@ def test_throughput_counts_completions_alone_in_their_span() -> None:
     assert throughput.counts(start + 600) == [0, 0, 0, 0]
 
 
+def test_what_was_completed_before_it_was_seen_is_no_completion_now() -> None:
+    throughput = Throughput(spans=4, seconds=15)
+    throughput.count([replace(change(16, State.COMPLETED), from_state=None)])
+    assert throughput.counts(1_767_225_620.0) == [0, 0, 0, 0]
+
+
 def test_the_sparkline_has_one_character_a_span() -> None:
     assert sparkline([0, 0]) == "▁▁"
     assert sparkline([0, 1, 4]) == "▁▃█"

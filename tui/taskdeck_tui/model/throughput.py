@@ -24,7 +24,8 @@ class Throughput:
     def count(self, changes: Iterable[Change | Event]) -> None:
         """Take completions into account; other changes are passed over."""
         for change in changes:
-            if change.to_state is State.COMPLETED and change.from_state is not State.COMPLETED:
+            # One that was completed when it was first seen was completed at another time.
+            if change.to_state is State.COMPLETED and change.from_state not in (None, State.COMPLETED):
                 # What someone put into the log by hand may have no moment.
                 with suppress(ValueError):
                     self._times.append(to_seconds(change.at))
