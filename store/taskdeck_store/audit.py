@@ -8,11 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from taskdeck_store.values import Event, Json
 
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
 BEGINNING = "0" * 64
 """What stands for the hash of the event before the first."""
+
+_WHOLE = frozenset((str, int, bool, type(None)))
+_ENCODER = msgspec.json.Encoder(order="sorted")
 
 
 def sealed(previous: str, event: Event) -> str:
@@ -22,26 +31,24 @@ def sealed(previous: str, event: Event) -> str:
     ``sort_keys=True``, for the list of the hash before, seq, task_id, at, actor, action, from_state, to_state,
     attempts, note, changes, group and undoes.
     """
-    encode, digest = _tools()
-    return digest(
-        encode(
-            [
-                previous,
-                event.seq,
-                event.task_id,
-                event.at,
-                event.actor,
-                event.action,
-                event.from_state,
-                event.to_state,
-                event.attempts,
-                event.note,
-                event.changes,
-                event.group,
-                event.undoes,
-            ]
-        )
-    )
+    said: list[Json] = [
+        previous,
+        event.seq,
+        event.task_id,
+        event.at,
+        event.actor,
+        event.action,
+        event.from_state,
+        event.to_state,
+        event.attempts,
+        event.note,
+        event.changes,
+        event.group,
+        event.undoes,
+    ]
+    slowly, digest = _tools()
+    text = _quickly(said, event) or slowly(said)
+    return digest(text).hexdigest()
 
 
 def load() -> None:
@@ -49,13 +56,35 @@ def load() -> None:
     _tools()
 
 
+def _quickly(said: list[Json], event: Event) -> bytes | None:
+    """Return the text where msgspec writes what json would, which takes it a tenth of the time; None where it may not:
+    they differ in fractions, in what lies beyond ASCII's printable characters, and in what is too large for the one.
+    """
+    try:
+        for before, after in event.changes.values():
+            if not (_is_whole(before) and _is_whole(after)):
+                return None
+        text = _ENCODER.encode(said)
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError):
+        return None
+    return text if text.isascii() and b"\x7f" not in text else None
+
+
+def _is_whole(value: Json) -> bool:
+    """Tell whether there is no fraction in a value, nor anything but plain JSON."""
+    kind = value.__class__
+    if kind in _WHOLE:
+        return True
+    if kind is dict:
+        return all(key.__class__ is str and _is_whole(inner) for key, inner in value.items())
+    return (kind is list or kind is tuple) and all(map(_is_whole, value))
+
+
 @cache
-def _tools() -> tuple[Callable[[Json], str], Callable[[str], str]]:
+def _tools() -> tuple[Callable[[Json], bytes], Callable[[bytes], _Hash]]:
     # Loaded with the first hash: programs that only read need neither.
     from hashlib import sha256
     from json import JSONEncoder
 
-    def digest(text: str) -> str:
-        return sha256(text.encode()).hexdigest()
-
-    return JSONEncoder(separators=(",", ":"), sort_keys=True).encode, digest
+    encode = JSONEncoder(separators=(",", ":"), sort_keys=True).encode
+    return lambda said: encode(said).encode(), sha256

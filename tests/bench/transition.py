@@ -94,7 +94,7 @@ def report(title: str, steps: dict[str, Step], moves: list[int], per_round: int,
 
 def sqlite_steps(folder: Path, size: int) -> dict[str, Step]:
     store = filled(folder / "library.db", size)
-    same = schema.MIGRATIONS[0].split("CREATE TRIGGER")[0]
+    same = ";".join(schema.MIGRATIONS)
     bare = """
         CREATE TABLE tasks (id TEXT PRIMARY KEY, title, state, priority, attempts, max_attempts, owner, lease_until,
           created_at, updated_at, state_since, version, tags, error, description, data, result) WITHOUT ROWID;

@@ -15,12 +15,14 @@ from typing import Any
 import apsw
 import pytest
 from backends import Backend, Sqlite
+from hypothesis import example, given
+from hypothesis import strategies as st
 from moving import done, put
 from writer import TASKS
 
 from conftest import Opener
 from taskdeck_store import Action, Event, Fault, State, Store, StoreError, create_store, open_store
-from taskdeck_store.audit import BEGINNING
+from taskdeck_store.audit import BEGINNING, sealed
 from taskdeck_store.jsonfile.audit import log_path
 from taskdeck_store.values import EXTERNAL
 from taskdeck_store.verification import Verification, verify
@@ -33,6 +35,37 @@ def independent(previous: str, event: Event) -> str:
     told = [previous, event.seq, event.task_id, event.at, event.actor, event.action, event.from_state, event.to_state]
     told += [event.attempts, event.note, event.changes, event.group, event.undoes]
     return sha256(json.dumps(told, separators=(",", ":"), sort_keys=True).encode()).hexdigest()
+
+
+TEXTS = st.text('ab ./:\\"\n\x1f') | st.sampled_from(("\x7f", "é", "\ud800"))
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner), max_leaves=8)
+CHANGES = st.dictionaries(TEXTS, st.tuples(VALUES, VALUES), max_size=3)
+
+
+@example("t", "a", None, {"data": (1e16, {"x": [1e-7]})})
+@example("t", "a", None, {"data": (None, {"x": [1e-7]})})
+@example("t", "a", "é", {})
+@example("t", "a", None, {"é": (1, 10**30)})
+@example("t", "a", "\x7f", {})
+@example("t", "a", None, {"data": (True, {"b": ["\\"], "a": {}}), "attempts": (0, 1)})
+@given(TEXTS, TEXTS, st.none() | TEXTS, CHANGES)
+def test_a_seal_is_the_hash_that_is_told_whatever_an_event_says(
+    task_id: str, actor: str, note: str | None, changes: dict[str, tuple[Any, Any]]
+) -> None:
+    event = Event(
+        seq=1,
+        task_id=task_id,
+        at="2026-01-31T09:00:00.000000Z",
+        actor=actor,
+        action=Action.EDIT,
+        from_state=State.PENDING,
+        to_state=State.PENDING,
+        attempts=0,
+        note=note,
+        changes=changes,
+    )
+    assert sealed(BEGINNING, event) == independent(BEGINNING, event)
 
 
 def worked(store: Store) -> None:
