@@ -13,9 +13,12 @@ they go one after another, in another order each round.
 
 What they do is not the same. Taskdeck hands in one result and claims the next task in one commit, and adds to its audit
 log, with each transition, an event that is sealed by a hash over the one before. *execute* leaves tasks in review, one
-commit a task; *execute, verify* completes them, two commits. huey deletes a task when it is claimed (who dies then has
-lost it), and stores its result. persist-queue, litequeue and procrastinate mark a task as claimed and as done, and keep
-no result. To find the next, persist-queue passes by all that are done, and litequeue sorts all that wait.
+commit a task; *execute, verify* completes them, two commits. *prefetched*, it claims 16 tasks for each job in one
+commit, and hands in what comes of them in one: each claim is durable before the work on its task begins, each result
+some tens of milliseconds after it at the latest, and whoever is killed meanwhile leaves up to 16 tasks to be done
+again. huey deletes a task when it is claimed (who dies then has lost it), and stores its result. persist-queue,
+litequeue and procrastinate mark a task as claimed and as done, and keep no result.
+To find the next, persist-queue passes by all that are done, and litequeue sorts all that wait.
 persist-queue's claim is no transaction, so that several processes may do the same task; how often, is told. The floors
 are the update of a row in a table with a primary key and nothing else, in one commit a task or in two; they need not
 look for the task.
@@ -282,7 +285,7 @@ def be(contestant: Contestant, share: Share) -> None:
     print(json.dumps({"begun": begun, "ended": ended, "done": done, "commits": commits}), flush=True)
 
 
-def library(share: Share, *, verify: bool = False) -> Ready:
+def library(share: Share, *, verify: bool = False, prefetch: int = 1) -> Ready:
     address, owner = str(share.path), f"worker-{share.number}"
     if share.is_first:
         create_store(address)
@@ -302,7 +305,7 @@ def library(share: Share, *, verify: bool = False) -> Ready:
     before = [0]
 
     def work() -> None:
-        Worker(store, handlers, owner=owner, jobs=share.threads).run(until="empty")
+        Worker(store, handlers, owner=owner, jobs=share.threads, prefetch=prefetch).run(until="empty")
 
     def done() -> tuple[list[str], int]:
         events = [event for event in store.events(after=before[0]) if event.actor == owner]
@@ -620,10 +623,14 @@ def grow(execute: Execute, commit: Callable[[], object] = lambda: None) -> None:
 
 BY_HAND = "PRAGMA synchronous = FULL on its connection"
 FLOOR = "apsw, 2 commits"
-OURS = ("a execute", "b execute, verify")
+PREFETCH = 16
+"""Tasks that a worker claims for each job at a time, in the rows c and d."""
+OURS = ("a execute", "b execute, verify", "c as a, prefetched", "d as b, prefetched")
 CONTESTANTS = {
     "a execute": Contestant(library),
     "b execute, verify": Contestant(partial(library, verify=True)),
+    "c as a, prefetched": Contestant(partial(library, prefetch=PREFETCH)),
+    "d as b, prefetched": Contestant(partial(library, verify=True, prefetch=PREFETCH)),
     "huey": Contestant(huey, "huey", "huey", "SqliteHuey(fsync=True); its deletion of a task is its claim"),
     "persist-queue": Contestant(persist_queue, "persist-queue", "persistqueue", BY_HAND),
     "litequeue": Contestant(litequeue, "litequeue", "litequeue", BY_HAND),

@@ -35,7 +35,9 @@ def main() -> None:
         return chance.random() < 0.98
 
     store, backoff = open_store(address, patience=60), Backoff(first=0.01, most=0.1)
-    Worker(store, {"execute": execute, "verify": verify}, owner=name, jobs=4, lease=LEASE, backoff=backoff).run()
+    handlers = {"execute": execute, "verify": verify}
+    prefetch = chance.choice((1, 4))
+    Worker(store, handlers, owner=name, jobs=4, prefetch=prefetch, lease=LEASE, backoff=backoff).run()
 
 
 if __name__ == "__main__":

@@ -162,9 +162,11 @@ async def _true(task: Task) -> bool:
     return True
 
 
-@pytest.mark.parametrize("wrong", [{"jobs": 0}, {"lease": 0.0}, {"lease": -1.0}, {"lease": float("nan")}])
+@pytest.mark.parametrize(
+    "wrong", [{"jobs": 0}, {"prefetch": 0}, {"lease": 0.0}, {"lease": -1.0}, {"lease": float("nan")}]
+)
 def test_a_worker_that_could_never_work_is_refused(store: Store, wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="1 job at least and a lease above 0 s"):
+    with pytest.raises(ValueError, match="a prefetch of 1 at least and a lease above 0 s"):
         Worker(store, lambda task: 1, **wrong)
 
 

@@ -16,26 +16,23 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import nullcontext, suppress
 from enum import Enum, auto
-from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Literal, TypeAlias
 
-from msgspec import Struct
-
 from taskdeck_store import clock, recovery
 from taskdeck_store.claiming import claim_of, new_owner
 from taskdeck_store.contract import Claiming, Fault, Outcome, Pause, Store, StoreError
-from taskdeck_store.machine import LEASED, Code, Command
+from taskdeck_store.machine import LEASED, Code
 from taskdeck_store.output import attempt_of
 from taskdeck_store.pausing import said
 from taskdeck_store.query.terms import EVERYTHING, Query
-from taskdeck_store.values import Action, Claim, Event, Task, Time
+from taskdeck_store.values import Action, Task, Time
 from taskdeck_store.worker import commits
 from taskdeck_store.worker.backoff import Backoff
-from taskdeck_store.worker.failure import headline
 from taskdeck_store.worker.handlers import handlers_of, load
-from taskdeck_store.worker.keeping import Heard, Keeping, Kept
+from taskdeck_store.worker.holding import Held, Holding
+from taskdeck_store.worker.keeping import Keeping
 from taskdeck_store.worker.listening import listening
 from taskdeck_store.worker.news import News
 from taskdeck_store.worker.part import Ended, Part, failed
@@ -55,25 +52,10 @@ _MOMENT = 0.00002
 """Seconds for which a commit waits while more is under way, as PostgreSQL's `commit_delay`: what ends as quickly as the
 rest goes into it. (Measured with 4 jobs that do nothing: 3.7 tasks a commit, and without it 2; a third more a second.)
 """
+_LATE = 0.02
+"""Seconds that what is done waits at most for the rest of what was claimed with it."""
 _RETRY = 0.5
 """Seconds until a store that could not be written is tried again."""
-
-
-class _Held(Struct):
-    """A part that is under way, or has ended and is to be committed."""
-
-    part: Part
-    task: Task
-    claim: Claim
-    claimed: float
-    begun: float
-    kept: Kept | None
-    heard: Heard | None
-
-    def end(self) -> None:
-        """Hear no more of it: what it says from now on is not part of the attempt."""
-        if self.heard is not None:
-            self.heard.end()
 
 
 class _Next(Enum):
@@ -91,8 +73,10 @@ class Worker:
     """Works on the tasks of a store. One thread calls `run`; any may call `stop`.
 
     `handlers` is what `handlers_of` takes, or the name of one, ``MODULE:OBJECT``; with `processes` it must be a name,
-    and each part is done in a process of its own. `jobs` parts are done beside each other. Only tasks that match
-    `query` are claimed. A task is held for `lease` seconds without a sign of life; the worker gives three in that time.
+    and each part is done in a process of its own. `jobs` parts are done beside each other. For each of them, `prefetch`
+    tasks are claimed at a time and done one after another, and what comes of them is committed together, some tens of
+    milliseconds after the first is done at the latest. Only tasks that match `query` are
+    claimed. A task is held for `lease` seconds without a sign of life; the worker gives three in that time.
     A part that takes longer than `time_limit` seconds is given up. When it is stopped, it waits `grace` seconds for
     what is under way. What has failed is left in the queue for a time, as `backoff` says, with the randomness of
     `chance`. `owner` is who holds the tasks, and no other worker may have the same; `actor` is who says so in the audit
@@ -107,6 +91,7 @@ class Worker:
         owner: str | None = None,
         actor: str | None = None,
         jobs: int = 1,
+        prefetch: int = 1,
         processes: bool = False,
         query: Query = EVERYTHING,
         lease: float = 60.0,
@@ -117,13 +102,16 @@ class Worker:
         now: clock.Clock = clock.utc_now,
         report: Callable[[Report], object] | None = None,
     ) -> None:
-        if jobs < 1 or not lease > 0:
-            raise ValueError(f"a worker has 1 job at least and a lease above 0 s, not {jobs} and {lease}")
+        if jobs < 1 or prefetch < 1 or not lease > 0:
+            given = f"{jobs}, {prefetch} and {lease}"
+            raise ValueError(
+                f"a worker has 1 job at least, a prefetch of 1 at least and a lease above 0 s, not {given}"
+            )
         self.owner = owner or new_owner()
         self.actor = actor or self.owner
         self.summary = Summary()
         self._store = store
-        self._jobs = jobs
+        self._room = jobs * prefetch
         self._query = query
         self._lease = lease
         self._time_limit = time_limit
@@ -145,9 +133,7 @@ class Worker:
         self.verifies = self._handlers.verify is not None
         """Whether it looks at results itself."""
         self._keeping: Keeping | None = None
-        self._held: dict[int, _Held] = {}
-        self._numbers = count(1)
-        self._closings: list[tuple[Command, _Held]] = []
+        self._holding = Holding(jobs)
         self._stop_by: float | None = None
         self._claims_left: int | None = None
         self._beat_at = self._recover_at = 0.0
@@ -158,7 +144,7 @@ class Worker:
     @property
     def busy(self) -> int:
         """How many parts are under way."""
-        return len(self._held)
+        return len(self._holding.under_way)
 
     def stop(self, *, at_once: bool = False) -> None:
         """Have `run` claim nothing more, and return when what is under way is done; `at_once`, it is given back."""
@@ -253,10 +239,11 @@ class Worker:
 
     def _turn(self, runner: Runner, until: Until) -> _Next:
         """Commit what is done, and claim what is free; return what comes next."""
-        if self._news.items and len(self._held) > len(self._news.items):
+        holding = self._holding
+        if self._news.items and not holding.ahead and len(holding.under_way) > len(self._news.items):
             time.sleep(_MOMENT)
         for number, ended in self._news.taken():
-            held = self._held.pop(number, None)
+            held = holding.under_way.pop(number, None)
             if held is not None:
                 held.end()
                 self._close(held, ended)
@@ -265,8 +252,12 @@ class Worker:
             self._beat(runner)
         if time.monotonic() >= self._recover_at:
             self._recover()
+        if holding.ahead and not holding.is_late(_LATE):
+            # One commit for many costs little more than one for each.
+            self._begin(runner)
+            return _Next.NEWS
         free = self._free()
-        was_idle, is_closing = self._is_idle, bool(self._closings)
+        was_idle, is_closing = self._is_idle, bool(holding.done)
         if was_idle:
             # So that `wait` tells of what comes after this look.
             self._store.changes()
@@ -276,12 +267,12 @@ class Worker:
         if self._is_idle:
             self._look_at_pauses()
         self._due_at = self._next_due() if self._is_idle else None
-        if self._closings or (is_closing and self._free()):
+        if holding.done or (is_closing and self._free()):
             # What has gone back to the queue may be claimed now.
             return _Next.TURN
-        if not self._held and (self._stop_by is not None or self._claims_left == 0):
+        if not holding.under_way and (self._stop_by is not None or self._claims_left == 0):
             return _Next.END
-        if not self._held and not claimed and until != "stopped" and time.monotonic() >= self._comes_back_by:
+        if not holding.under_way and not claimed and until != "stopped" and time.monotonic() >= self._comes_back_by:
             return _Next.END
         if not self._is_idle:
             return _Next.NEWS
@@ -298,13 +289,13 @@ class Worker:
                 _STORE_LOG.warning("%s is not paused any more", said(pause))
         self._paused = paused
 
-    def _close(self, held: _Held, ended: Ended) -> None:
+    def _close(self, held: Held, ended: Ended) -> None:
         is_looked_at = held.part is Part.WORK and self.verifies
         lease = clock.plus(self._now(), self._lease) if is_looked_at else None
         is_good = ended.error is None and ended.verdict
         again = self._again(held.task) if not is_good and not ended.final else None
         closing = commits.closing(held.part, held.task, ended, held.claim, actor=self.actor, lease=lease, again=again)
-        self._closings.append((closing, held))
+        self._holding.finish(closing, held)
 
     def _again(self, task: Task) -> Time | None:
         """Return until when a task is left in the queue after an attempt in vain; None where it does not wait there."""
@@ -318,42 +309,33 @@ class Worker:
 
     def _end_late(self, runner: Runner) -> None:
         """Give up what takes too long, and give back what is under way when there is no more time to wait for it."""
-        now = time.monotonic()
-        limit = self._time_limit
-        for number, held in list(self._held.items()):
-            if self._stop_by is not None and now >= self._stop_by:
-                del self._held[number]
-                self._drop(runner, number, held)
+        now, holding, limit = time.monotonic(), self._holding, self._time_limit
+        if self._stop_by is not None and now >= self._stop_by:
+            left = [holding.drop(runner, number) for number in list(holding.under_way)] + list(holding.ahead)
+            holding.ahead.clear()
+            for held in left:
                 if held.part is Part.WORK:
-                    self._closings.append((commits.stopped(held.task, held.claim, actor=self.actor), held))
-            elif limit is not None and now >= held.begun + limit:
-                del self._held[number]
-                self._drop(runner, number, held)
+                    holding.finish(commits.stopped(held.task, held.claim, actor=self.actor), held)
+        for number, held in list(holding.under_way.items()) if limit is not None else ():
+            if limit is not None and now >= held.begun + limit:
+                holding.drop(runner, number)
                 what = "the work" if held.part is Part.WORK else "verify"
                 self._close(held, failed(f"{what} took longer than {limit:g} s, and was given up"))
 
     def _beat(self, runner: Runner) -> None:
-        every = [*self._held.values(), *(held for _, held in self._closings)]
-        claims = {held.task.id: held.claim for held in every}
+        claims = {held.task.id: held.claim for held in self._holding}
         if claims:
             self._drop_lost(runner, self._store.renew(claims, self._lease))
         self._beat_at = time.monotonic() + self._lease / _BEATS
 
     def _drop_lost(self, runner: Runner, task_ids: Collection[str]) -> None:
-        for number, held in list(self._held.items()):
-            if held.task.id in task_ids:
-                del self._held[number]
-                self._drop(runner, number, held)
-                self._lost(held)
-
-    def _drop(self, runner: Runner, number: int, held: _Held) -> None:
-        runner.drop(number)
-        held.end()
+        for held in self._holding.drop_of(runner, task_ids) if task_ids else ():
+            self._lost(held)
 
     def _recover(self) -> None:
         """Give back what dead workers held; what this one holds, and was late with, is its own to commit."""
         now = self._now()
-        mine = {held.task.id for held in (*self._held.values(), *(held for _, held in self._closings))}
+        mine = {held.task.id for held in self._holding}
         overdue = [task for task in recovery.overdue(self._store, now, LEASED) if task.id not in mine]
         recovering = [commits.recovered(task, actor=self.actor, now=now, again=self._again(task)) for task in overdue]
         for outcome in self._store.apply(recovering):
@@ -365,13 +347,15 @@ class Worker:
     def _free(self) -> int:
         if self._stop_by is not None:
             return 0
-        held = len(self._held) + sum(self.verifies and closing.action is Action.SUBMIT for closing, _ in self._closings)
-        free = max(0, self._jobs - held)
+        holding = self._holding
+        held = len(holding.under_way) + len(holding.ahead)
+        held += sum(self.verifies and closing.action is Action.SUBMIT for closing, _ in holding.done)
+        free = max(0, self._room - held)
         return free if self._claims_left is None else min(free, self._claims_left)
 
     def _commit(self, runner: Runner, free: int) -> int:
         """Commit what is done, and claim so many tasks with it; return how many there were."""
-        closings = [closing for closing, _ in self._closings]
+        closings = [closing for closing, _ in self._holding.done]
         if free:
             claiming = Claiming(owner=self.owner, actor=self.actor, seconds=self._lease, query=self._query, limit=free)
             outcomes = self._store.claim(claiming, after=closings)
@@ -379,24 +363,26 @@ class Worker:
             outcomes = self._store.apply(closings)
         else:
             return 0
-        held = [held for _, held in self._closings]
-        self._closings = []
+        done, self._holding.done = [held for _, held in self._holding.done], []
         claimed = outcomes[len(closings) :]
         taken = [(outcome.task, claim_of(outcome), outcome.event) for outcome in claimed]
         started = [(task, claim, event) for task, claim, event in taken if task and claim and event]
         # One that was taken away from this worker, and is in the queue again, may have come back to it.
         self._drop_lost(runner, {task.id for task, _, _ in started})
         for task, claim, event in started:
-            self._begin(runner, Part.WORK, task, claim, kept=self._kept(event))
+            kept = self._keeping.attempt(attempt_of(event)) if self._keeping is not None else None
+            self._holding.add(Held(part=Part.WORK, task=task, claim=claim, claimed=time.monotonic(), kept=kept))
+        self._begin(runner)
         if self._claims_left is not None:
             self._claims_left -= len(started)
-        for outcome, one in zip(outcomes, held, strict=False):
-            self._closed(runner, outcome, one)
+        for outcome, held in zip(outcomes, done, strict=False):
+            self._closed(outcome, held)
+        self._begin(runner)
         for task, _, _ in started:
             self._said(Report(task=task, action=Action.START))
         return len(started)
 
-    def _closed(self, runner: Runner, outcome: Outcome, held: _Held) -> None:
+    def _closed(self, outcome: Outcome, held: Held) -> None:
         """Go on from what became of a commit."""
         refusal, asked = outcome.refusal, outcome.command
         if refusal is None and outcome.task is not None:
@@ -405,39 +391,21 @@ class Worker:
             self._said(Report(task=outcome.task, action=asked.action, seconds=seconds, why=why))
             claim = claim_of(outcome)
             if asked.action is Action.SUBMIT and self.verifies and claim is not None:
-                self._begin(runner, Part.VERIFY, outcome.task, claim, kept=held.kept, claimed=held.claimed)
+                verify = Held(part=Part.VERIFY, task=outcome.task, claim=claim, claimed=held.claimed, kept=held.kept)
+                self._holding.add(verify)
         elif refusal is not None and refusal.code is Code.READ_ONLY:
-            self._closings.append((asked, held))
+            self._holding.finish(asked, held)
             raise StoreError(Fault.READ_ONLY, refusal.message)
         elif refusal is not None and refusal.code is Code.INVALID and asked.action is Action.SUBMIT:
             self._close(held, failed(refusal.message))
         else:
             self._lost(held, refusal.message if refusal is not None else None)
 
-    def _kept(self, start: Event) -> Kept | None:
-        return self._keeping.attempt(attempt_of(start)) if self._keeping is not None else None
+    def _begin(self, runner: Runner) -> None:
+        for item in self._holding.begin(runner):
+            self._news.put(item)
 
-    def _begin(
-        self,
-        runner: Runner,
-        part: Part,
-        task: Task,
-        claim: Claim,
-        *,
-        kept: Kept | None,
-        claimed: float | None = None,
-    ) -> None:
-        number, now = next(self._numbers), time.monotonic()
-        heard = kept.part(part) if kept is not None else None
-        self._held[number] = _Held(
-            part=part, task=task, claim=claim, claimed=claimed or now, begun=now, kept=kept, heard=heard
-        )
-        try:
-            runner.begin(number, part, task, heard)
-        except (OSError, RuntimeError) as error:
-            self._news.put((number, failed(f"the work could not be begun: {headline(error)}")))
-
-    def _lost(self, held: _Held, why: str | None = None) -> None:
+    def _lost(self, held: Held, why: str | None = None) -> None:
         why = why or f"{self.owner} does not hold it any more"
         self._said(Report(task=held.task, action=None, seconds=time.monotonic() - held.claimed, why=why))
 
@@ -458,7 +426,7 @@ class Worker:
         self._stop_by = time.monotonic()
         self._end_late(runner)
         with suppress(StoreError):
-            self._store.apply([closing for closing, _ in self._closings])
+            self._store.apply([closing for closing, _ in self._holding.done])
 
     def _troubled(self, error: StoreError) -> None:
         """Wait a little, and go on with what was not committed; the store itself knows what it has done already."""
@@ -490,4 +458,6 @@ class Worker:
         if self._stop_by is not None:
             yield self._stop_by
         if self._time_limit is not None:
-            yield from (held.begun + self._time_limit for held in self._held.values())
+            yield from (held.begun + self._time_limit for held in self._holding.under_way.values())
+        if self._holding.ahead:
+            yield (self._holding.waits_since if self._holding.done else time.monotonic()) + _LATE

@@ -239,6 +239,8 @@ def _run(parser: ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="end after one task")
     parser.add_argument("--until-empty", action="store_true", help="end when nothing is left to start")
     parser.add_argument("--jobs", metavar="N", type=values.number, default=1, help="so many at a time (%(default)s)")
+    prefetch = "claim so many for each, and commit what comes of them together (%(default)s)"
+    parser.add_argument("--prefetch", metavar="N", type=values.number, default=1, help=prefetch)
     parser.add_argument("--processes", action="store_true", help="each in a process of its own, not in a thread")
     for name, default, meaning in (
         ("--lease", 60.0, "a task is held so long without a sign of life (60)"),

@@ -58,6 +58,7 @@ def run(options: Namespace, output: Output) -> Exit:
             handlers,
             actor=actor(options.actor) if options.actor or os.environ.get(VARIABLE) else None,
             jobs=options.jobs,
+            prefetch=options.prefetch,
             processes=options.processes,
             query=asked(options.query),
             lease=options.lease,
