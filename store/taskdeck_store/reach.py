@@ -38,12 +38,33 @@ def why_unable(action: Action, limits: Limits) -> str | None:
     return f"it would be {said(target)} then, and {limits.lacks[target]}{way}"
 
 
-def why_no_work(limits: Limits) -> str | None:
-    """Return why no worker can work on the tasks of a format, as a clause and what to do; None where one can."""
+def why_no_debugging(limits: Limits) -> str | None:
+    """Return why work cannot be stepped by hand in a format, as a clause and what to do; None where it can."""
     if State.REVIEW not in limits.lacks:
         return None
-    why = f"a result waits in review for its verdict, and {limits.lacks[State.REVIEW]}"
-    return f"{why}; to have the tasks in a store that can: taskdeck convert"
+    why = f"between two steps a result waits in review, and {limits.lacks[State.REVIEW]}"
+    return f"{why}; taskdeck run works on its tasks"
+
+
+def working(limits: Limits, *, verifies: bool) -> Sequence[str]:
+    """Return, a clause each, what becomes of work where a format lacks a way for it.
+
+    `verifies` tells whether the worker looks at results itself.
+    """
+    told = []
+    no_release = limits.refuses.get(Action.RELEASE)
+    no_fail = limits.refuses.get(Action.FAIL) or limits.lacks.get(State.FAILED)
+    if State.REVIEW in limits.lacks and not verifies:
+        told.append(f"{limits.lacks[State.REVIEW]}, so that what is done is completed, and waits for nobody's verdict")
+    if no_release is not None and no_fail is not None:
+        told.append(f"nothing can be given back or failed ({no_release}), so that what fails stays in progress")
+    elif no_release is not None:
+        told.append(f"nothing can be given back ({no_release}), so that what fails is not tried again")
+    elif no_fail is not None:
+        told.append(
+            f"nothing can be failed ({no_fail}), so that what fails for good goes back to the queue for a while"
+        )
+    return told
 
 
 def stepping(

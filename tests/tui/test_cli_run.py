@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 from cli_stage import add, running, taskdeck, taskdeck_process
 
+from taskdeck_store import StoreError
+from taskdeck_tui.app import run_board
+
 HANDLERS = """
 import os, time
 from taskdeck_store.worker import GiveUp
@@ -264,11 +267,14 @@ def test_what_a_killed_worker_had_is_done_by_the_next(store: str) -> None:
     assert (task["state"], task["result"], task["attempts"]) == ("review", "well", 1)
 
 
-def test_no_worker_works_where_a_result_cannot_wait_for_its_verdict(tmp_path: Path) -> None:
+def test_where_there_is_no_review_work_is_completed_at_once_and_that_is_said(tmp_path: Path) -> None:
     task = {"id": "task-001", "description": "x", "status": "pending", "result": None, "attempts": 0, "metadata": {}}
     path = tmp_path / "tasks.json"
     path.write_text(json.dumps({"tasks": [task]}))
-    ran = taskdeck("run", str(path), "--exec", "true", "--until-empty")
-    assert ran.code == 6
-    assert "a result waits in review for its verdict" in ran.err
-    assert json.loads(path.read_text())["tasks"] == [task]
+    ran = taskdeck("run", str(path), "--exec", "echo well", "--until-empty")
+    assert ran.code == 0
+    assert "what is done is completed, and waits for nobody's verdict" in ran.err
+    (after,) = json.loads(path.read_text())["tasks"]
+    assert (after["status"], after["result"]) == ("completed", "well")
+    with pytest.raises(StoreError, match="taskdeck run works on its tasks"):
+        run_board(str(path), read_only=False, actor="ann", handlers="jobs")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from taskdeck_store.address import open_store
 from taskdeck_store.clock import Clock, utc_now
 from taskdeck_store.contract import Fault, Store, StoreError
-from taskdeck_store.reach import why_no_work
+from taskdeck_store.reach import why_no_debugging
 from taskdeck_store.readable import open_readable
 from taskdeck_tui.crash import told
 from taskdeck_tui.feed import Reader
@@ -57,10 +57,10 @@ def run_board(
     if handlers is not None and store.read_only:
         store.close()
         raise StoreError(Fault.READ_ONLY, f"{address} cannot be written to, and a step of real work must")
-    why = why_no_work(store.limits) if handlers is not None else None
+    why = why_no_debugging(store.limits) if handlers is not None else None
     if why is not None:
         store.close()
-        raise StoreError(Fault.READ_ONLY, f"cannot work on {address}: {why}")
+        raise StoreError(Fault.READ_ONLY, f"cannot step the work on {address}: {why}")
     remembered = load_remembered()
     reader = Reader(store, Wanted(orders=ORDERS[known(remembered.order)]), now, outlet)
     reader.prime()

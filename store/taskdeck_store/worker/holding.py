@@ -39,13 +39,13 @@ class Held(Struct, kw_only=True):
 
 class Holding:
     """The parts that a worker of so many jobs holds: those `ahead`, the next first; those `under_way`, by numbers; and
-    those that are `done`, each with the command that commits it.
+    those that are `done`, each with the commands that commit it.
     """
 
     def __init__(self, jobs: int) -> None:
         self.ahead: deque[Held] = deque()
         self.under_way: dict[int, Held] = {}
-        self.done: list[tuple[Command, Held]] = []
+        self.done: list[tuple[tuple[Command, ...], Held]] = []
         self.waits_since = 0.0
         """When the first of what is done was done."""
         self._jobs = jobs
@@ -63,11 +63,11 @@ class Holding:
         else:
             self.ahead.append(held)
 
-    def finish(self, command: Command, held: Held) -> None:
+    def finish(self, commands: tuple[Command, ...], held: Held) -> None:
         """Keep a part that has ended until it is committed."""
         if not self.done:
             self.waits_since = time.monotonic()
-        self.done.append((command, held))
+        self.done.append((commands, held))
 
     def is_late(self, seconds: float) -> bool:
         """Tell whether something that is done has waited for so long."""

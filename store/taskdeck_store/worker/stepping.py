@@ -247,7 +247,7 @@ class Stepper:
             with suppress(StoreError):
                 # It may have been edited meanwhile.
                 had.task = self._opened.get(had.task.id) or had.task
-        closing = commits.closing(part, had.task, ended, had.claim, actor=self._actor, lease=None, again=None)
+        (closing,) = commits.closing(part, had.task, ended, had.claim, actor=self._actor, lease=None, again=None)
         self._conclude(had, closing, part, ended.error)
 
     def _conclude(self, had: _Had, closing: Command, part: Part | None = None, error: str | None = None) -> None:
@@ -267,7 +267,8 @@ class Stepper:
     def _unfit(self, had: _Had, refusal: Refusal) -> Command:
         """Return the command for a result that no store can keep: the work has failed."""
         ended = failed(refusal.message)
-        return commits.closing(Part.WORK, had.task, ended, had.claim, actor=self._actor, lease=None, again=None)
+        (closing,) = commits.closing(Part.WORK, had.task, ended, had.claim, actor=self._actor, lease=None, again=None)
+        return closing
 
     def _hold(self, had: _Had, held: Held, error: str | None = None) -> None:
         had.held, had.goal = held, Goal.STEP

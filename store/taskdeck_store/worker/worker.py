@@ -13,12 +13,14 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from enum import Enum, auto
 from pathlib import Path
 from random import Random
 from typing import Literal, TypeAlias
+
+from msgspec.structs import replace
 
 from taskdeck_store import clock, recovery
 from taskdeck_store.claiming import claim_of, new_owner
@@ -27,7 +29,7 @@ from taskdeck_store.machine import LEASED, Code
 from taskdeck_store.output import attempt_of
 from taskdeck_store.pausing import said
 from taskdeck_store.query.terms import EVERYTHING, Query
-from taskdeck_store.values import Action, Task, Time
+from taskdeck_store.values import Action, Claim, State, Task, Time
 from taskdeck_store.worker import commits
 from taskdeck_store.worker.backoff import Backoff
 from taskdeck_store.worker.handlers import handlers_of, load
@@ -111,6 +113,8 @@ class Worker:
         self.actor = actor or self.owner
         self.summary = Summary()
         self._store = store
+        self._limits = store.limits
+        self._is_reviewed = State.REVIEW not in store.limits.lacks
         self._room = jobs * prefetch
         self._query = query
         self._lease = lease
@@ -252,9 +256,9 @@ class Worker:
             self._beat(runner)
         if time.monotonic() >= self._recover_at:
             self._recover()
+        self._begin(runner)
         if holding.ahead and not holding.is_late(_LATE):
             # One commit for many costs little more than one for each.
-            self._begin(runner)
             return _Next.NEWS
         free = self._free()
         was_idle, is_closing = self._is_idle, bool(holding.done)
@@ -290,17 +294,32 @@ class Worker:
         self._paused = paused
 
     def _close(self, held: Held, ended: Ended) -> None:
-        is_looked_at = held.part is Part.WORK and self.verifies
-        lease = clock.plus(self._now(), self._lease) if is_looked_at else None
         is_good = ended.error is None and ended.verdict
-        again = self._again(held.task) if not is_good and not ended.final else None
-        closing = commits.closing(held.part, held.task, ended, held.claim, actor=self.actor, lease=lease, again=again)
+        is_looked_at = is_good and held.part is Part.WORK and self.verifies
+        if is_looked_at and not self._is_reviewed:
+            self._verify(held, replace(held.task, result=ended.result), held.claim)
+            return
+        closing = commits.closing(
+            held.part,
+            held.task,
+            ended,
+            held.claim,
+            actor=self.actor,
+            lease=clock.plus(self._now(), self._lease) if is_looked_at else None,
+            again=None if is_good else self._again(held.task, final=ended.final),
+            limits=self._limits,
+        )
         self._holding.finish(closing, held)
 
-    def _again(self, task: Task) -> Time | None:
+    def _verify(self, held: Held, task: Task, claim: Claim) -> None:
+        """Have the result of a task looked at next."""
+        self._holding.add(Held(part=Part.VERIFY, task=task, claim=claim, claimed=held.claimed, kept=held.kept))
+
+    def _again(self, task: Task, *, final: bool = False) -> Time | None:
         """Return until when a task is left in the queue after an attempt in vain; None where it does not wait there."""
-        if commits.is_last(task):
-            return None
+        if final or commits.is_last(task):
+            # Where nothing can be failed, it is left for as long as anything.
+            return clock.plus(self._now(), self._backoff.most)
         seconds = self._backoff.seconds(task.attempts, self._chance)
         if not seconds:
             return None
@@ -314,8 +333,8 @@ class Worker:
             left = [holding.drop(runner, number) for number in list(holding.under_way)] + list(holding.ahead)
             holding.ahead.clear()
             for held in left:
-                if held.part is Part.WORK:
-                    holding.finish(commits.stopped(held.task, held.claim, actor=self.actor), held)
+                if held.part is Part.WORK or not self._is_reviewed:
+                    holding.finish((commits.stopped(held.task, held.claim, actor=self.actor),), held)
         for number, held in list(holding.under_way.items()) if limit is not None else ():
             if limit is not None and now >= held.begun + limit:
                 holding.drop(runner, number)
@@ -337,7 +356,10 @@ class Worker:
         now = self._now()
         mine = {held.task.id for held in self._holding}
         overdue = [task for task in recovery.overdue(self._store, now, LEASED) if task.id not in mine]
-        recovering = [commits.recovered(task, actor=self.actor, now=now, again=self._again(task)) for task in overdue]
+        recovering = [
+            commits.recovered(task, actor=self.actor, now=now, again=self._again(task), limits=self._limits)
+            for task in overdue
+        ]
         for outcome in self._store.apply(recovering):
             if outcome.refusal is None and outcome.task is not None:
                 why = outcome.command.note or outcome.command.fields["error"]
@@ -349,13 +371,14 @@ class Worker:
             return 0
         holding = self._holding
         held = len(holding.under_way) + len(holding.ahead)
-        held += sum(self.verifies and closing.action is Action.SUBMIT for closing, _ in holding.done)
+        if self.verifies and self._is_reviewed:
+            held += sum(closing.action is Action.SUBMIT for (closing, *_), _ in holding.done)
         free = max(0, self._room - held)
         return free if self._claims_left is None else min(free, self._claims_left)
 
     def _commit(self, runner: Runner, free: int) -> int:
         """Commit what is done, and claim so many tasks with it; return how many there were."""
-        closings = [closing for closing, _ in self._holding.done]
+        closings = [closing for commands, _ in self._holding.done for closing in commands]
         if free:
             claiming = Claiming(owner=self.owner, actor=self.actor, seconds=self._lease, query=self._query, limit=free)
             outcomes = self._store.claim(claiming, after=closings)
@@ -363,7 +386,10 @@ class Worker:
             outcomes = self._store.apply(closings)
         else:
             return 0
-        done, self._holding.done = [held for _, held in self._holding.done], []
+        for outcome in outcomes:
+            if outcome.refusal is not None and outcome.refusal.code is Code.READ_ONLY:
+                raise StoreError(Fault.READ_ONLY, outcome.refusal.message)
+        done, self._holding.done = self._holding.done, []
         claimed = outcomes[len(closings) :]
         taken = [(outcome.task, claim_of(outcome), outcome.event) for outcome in claimed]
         started = [(task, claim, event) for task, claim, event in taken if task and claim and event]
@@ -375,31 +401,34 @@ class Worker:
         self._begin(runner)
         if self._claims_left is not None:
             self._claims_left -= len(started)
-        for outcome, held in zip(outcomes, done, strict=False):
-            self._closed(outcome, held)
+        of_closings = iter(outcomes)
+        for commands, held in done:
+            self._closed([next(of_closings) for _ in commands], held)
         self._begin(runner)
         for task, _, _ in started:
             self._said(Report(task=task, action=Action.START))
         return len(started)
 
-    def _closed(self, outcome: Outcome, held: Held) -> None:
-        """Go on from what became of a commit."""
-        refusal, asked = outcome.refusal, outcome.command
-        if refusal is None and outcome.task is not None:
+    def _closed(self, outcomes: Sequence[Outcome], held: Held) -> None:
+        """Go on from what became of what was committed for a part."""
+        refused = next((outcome for outcome in outcomes if outcome.refusal is not None), None)
+        if refused is not None and refused.refusal is not None:
+            if refused.refusal.code is Code.INVALID and refused.command.action is Action.SUBMIT:
+                self._close(held, failed(refused.refusal.message))
+            else:
+                self._lost(held, refused.refusal.message)
+            return
+        seconds = time.monotonic() - held.claimed
+        for outcome in outcomes:
+            task, asked = outcome.task, outcome.command
+            if task is None:
+                self._lost(held)
+                continue
             why = asked.note or asked.fields.get("error")
-            seconds = time.monotonic() - held.claimed
-            self._said(Report(task=outcome.task, action=asked.action, seconds=seconds, why=why))
+            self._said(Report(task=task, action=asked.action, seconds=seconds, why=why))
             claim = claim_of(outcome)
-            if asked.action is Action.SUBMIT and self.verifies and claim is not None:
-                verify = Held(part=Part.VERIFY, task=outcome.task, claim=claim, claimed=held.claimed, kept=held.kept)
-                self._holding.add(verify)
-        elif refusal is not None and refusal.code is Code.READ_ONLY:
-            self._holding.finish(asked, held)
-            raise StoreError(Fault.READ_ONLY, refusal.message)
-        elif refusal is not None and refusal.code is Code.INVALID and asked.action is Action.SUBMIT:
-            self._close(held, failed(refusal.message))
-        else:
-            self._lost(held, refusal.message if refusal is not None else None)
+            if asked.action is Action.SUBMIT and self.verifies and self._is_reviewed and claim is not None:
+                self._verify(held, task, claim)
 
     def _begin(self, runner: Runner) -> None:
         for item in self._holding.begin(runner):
@@ -426,7 +455,7 @@ class Worker:
         self._stop_by = time.monotonic()
         self._end_late(runner)
         with suppress(StoreError):
-            self._store.apply([closing for closing, _ in self._holding.done])
+            self._store.apply([closing for commands, _ in self._holding.done for closing in commands])
 
     def _troubled(self, error: StoreError) -> None:
         """Wait a little, and go on with what was not committed; the store itself knows what it has done already."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from taskdeck_store import clock, open_store
 from taskdeck_store.contract import Fault, StoreError
-from taskdeck_store.reach import why_no_work
+from taskdeck_store.reach import working
 from taskdeck_store.values import Action, Json, State
 from taskdeck_tui.cli.actor import VARIABLE, actor
 from taskdeck_tui.cli.columns import cut, fill, width
@@ -49,9 +49,6 @@ def run(options: Namespace, output: Output) -> Exit:
     with closing(open_store(options.store)) as store:
         if store.read_only:
             raise StoreError(Fault.READ_ONLY, f"{options.store} cannot be written to, and a worker must")
-        why = why_no_work(store.limits)
-        if why is not None:
-            raise StoreError(Fault.READ_ONLY, f"cannot work on {options.store}: {why}")
         progress = _Progress(output)
         worker = Worker(
             store,
@@ -67,6 +64,8 @@ def run(options: Namespace, output: Output) -> Exit:
             backoff=Backoff(first=options.backoff),
             report=progress.tell,
         )
+        for clause in working(store.limits, verifies=worker.verifies):
+            output.note(clause)
         # What handlers print must not lie between what is told here.
         with _stopping(worker, progress) as came, progress.of(worker, options.store), redirect_stdout(sys.stderr):
             summary = worker.run(until)
