@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -16,13 +17,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledgers import ALL_WORDS, NO_FAILED, NO_REVIEW, TIMED, WHOLE, Ledger, kind
+from test_worker import PATIENCE, beside, wait_for
 
-from taskdeck_store import Action, Claiming, Code, Fault, State, Store, StoreError, claim_of, clock, command, kinds
+from taskdeck_store import (
+    Action,
+    Claiming,
+    Code,
+    Fault,
+    State,
+    Store,
+    StoreError,
+    Task,
+    claim_of,
+    clock,
+    command,
+    kinds,
+)
 from taskdeck_store.limits import Limits
 from taskdeck_store.observed.store import ObservedStore
 from taskdeck_store.sqlite.mirror import MirrorStore
 from taskdeck_store.values import EXTERNAL, FOUND_NOTE, OUTSIDE, REMOVED
 from taskdeck_store.verification import verify
+from taskdeck_store.worker import Summary, Worker
 
 Opened = Callable[..., tuple[Ledger, Store]]
 
@@ -413,3 +429,27 @@ def test_whatever_happens_there_the_log_leads_to_what_is_there(
         assert verify(store).is_sound
     finally:
         store.close()
+
+
+def test_a_worker_keeps_all_it_has_done_until_it_can_be_written(
+    opened: Opened, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Ledger(path).edit(d={})
+    ledger, store = opened()
+    begun, go_on = threading.Event(), threading.Event()
+
+    def execute(task: Task) -> int:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        return 1
+
+    worker = Worker(store, execute, prefetch=2)
+    with caplog.at_level(logging.WARNING), beside(worker):
+        assert begun.wait(PATIENCE)
+        # It claims nothing more, so that all it asks for is refused, and no error is raised.
+        worker.stop()
+        ledger.read_only = "it is being moved"
+        go_on.set()
+        wait_for(lambda: "trying again" in caplog.text)
+        ledger.read_only = None
+    assert worker.summary == Summary(started=2, submitted=2)
