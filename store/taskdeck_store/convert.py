@@ -16,9 +16,8 @@ from taskdeck_store.address import foreign_kind, kind_by_suffix, open_store, pat
 from taskdeck_store.audit import BEGINNING, sealed
 from taskdeck_store.backup import KINDS, checked, new_store
 from taskdeck_store.contract import Fault, Store, StoreError
-from taskdeck_store.limits import Limits
 from taskdeck_store.machine import Command, command, new_operation
-from taskdeck_store.reach import why_unable
+from taskdeck_store.reach import why_unable, why_unset
 from taskdeck_store.readable import open_readable
 from taskdeck_store.remains import Salvage
 from taskdeck_store.replay import fold
@@ -225,8 +224,12 @@ def _plan(task: Task, store: Store, actor: str, note: str) -> _Plan:
         return _Plan(task=task, refusal=f"{task.id} is {machine.said(task.state)}: {unable}")
     # What a task depends on would keep it from being started, whatever came of that where it was.
     late = ("depends_on",) if way else ()
-    given = {name: getattr(task, name) for name in machine.EDITABLE if name in limits.fields and name not in late}
-    fields = {name: machine.plain(value) for name, value in given.items() if value not in (None, "", ())}
+    given = {name: getattr(task, name) for name in machine.EDITABLE if name not in late}
+    fields = {
+        name: machine.plain(value)
+        for name, value in given.items()
+        if value not in (None, "", ()) and why_unset(store.kind, limits, name, value) is None
+    }
     group = new_operation()
     commands = [command(task.id, Action.ADD, actor=actor, note=note, group=group, **fields)]
     for action in way:
@@ -238,13 +241,13 @@ def _plan(task: Task, store: Store, actor: str, note: str) -> _Plan:
         elif action is Action.START and task.owner is not None:
             more["owner"] = task.owner
         commands.append(command(task.id, action, actor=actor, note=note, group=group, **more))
-    if late and task.depends_on and "depends_on" in limits.fields:
+    if late and task.depends_on and why_unset(store.kind, limits, "depends_on", task.depends_on) is None:
         waits = list(task.depends_on)
         commands.append(command(task.id, Action.EDIT, actor=actor, note=note, group=group, depends_on=waits))
-    return _Plan(task=task, commands=tuple(commands), unkept=_unkept(task, limits, way))
+    return _Plan(task=task, commands=tuple(commands), unkept=_unkept(task, store, way))
 
 
-def _unkept(task: Task, limits: Limits, way: Sequence[Action]) -> tuple[str, ...]:
+def _unkept(task: Task, store: Store, way: Sequence[Action]) -> tuple[str, ...]:
     """Return the fields in which the target will not say of a task what the source says."""
     set_by = {"result": Action.SUBMIT, "error": Action.FAIL, "owner": Action.START}
     lost = [*task.extra]
@@ -253,7 +256,7 @@ def _unkept(task: Task, limits: Limits, way: Sequence[Action]) -> tuple[str, ...
         if name in ("id", "title", "state", *_STAMPS) or value == getattr(_PLAIN, name):
             continue
         is_set = name in machine.EDITABLE or set_by.get(name) in way
-        if name not in limits.fields or not is_set:
+        if not is_set or why_unset(store.kind, store.limits, name, value) is not None:
             lost.append(name)
     return tuple(lost)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from taskdeck_store.values import FIELDS, Action, State
+from taskdeck_store.values import FIELDS, Action, Json, State
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -15,16 +15,23 @@ class Limits(Struct, frozen=True, kw_only=True):
     `words` are the format's own words for states, in its order, and as which state each is shown. `lacks` names the
     states in which no commit may leave a task, and `refuses` the actions that cannot be done at all, each with the
     reason, which is a whole clause: "Claude Code has no state for it". `fields` are the fields of a task that the
-    format keeps; of the others only the log knows. `whole` says that several tasks are written in one atomic commit.
-    `observed` says that the log is none of the store's own: it has what was seen and done from this machine, and lies
-    at `log`. `read_only` is why nothing can be written at all, as a clause. `notes` are sentences that one should read
-    before one writes to the store.
+    format keeps; of the others only the log knows. `fixed` are those of them that are shown and that no command can
+    set, each with the reason, a clause as well; `only` are those that can be nothing but some values, with the format's
+    words for these. `ids` is a clause that says which ids a new task can have, where not any. `tied` says that what is
+    taken away is taken out of what others depend on as well. `whole` says that several tasks are written in one atomic
+    commit. `observed` says that the log is none of the store's own: it has what was seen and done from this machine,
+    and lies at `log`. `read_only` is why nothing can be written at all, as a clause. `notes` are sentences that one
+    should read before one writes to the store.
     """
 
     words: Mapping[str, State]
     lacks: Mapping[State, str] = {}
     refuses: Mapping[Action, str] = {}
     fields: tuple[str, ...] = FIELDS
+    fixed: Mapping[str, str] = {}
+    only: Mapping[str, Mapping[str, Json]] = {}
+    ids: str | None = None
+    tied: bool = False
     whole: bool = True
     observed: bool = False
     log: str = ""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from taskdeck_store.contract import Outcome
 from taskdeck_store.limits import Limits
-from taskdeck_store.machine import RULES, STEP, Code, Command, Refusal, command, said
-from taskdeck_store.values import Action, Card, State, Task
+from taskdeck_store.machine import RULES, STEP, Code, Command, Refusal, command, said, wrong_field
+from taskdeck_store.values import Action, Card, Json, State, Task
 
 
 def forward(state: State, limits: Limits) -> tuple[Action, ...]:
@@ -84,11 +84,24 @@ def not_done(kind: str, limits: Limits, command: Command) -> Refusal | None:
     """Return why a command cannot be done in a format, whatever its task; None where it may be."""
     why = limits.refuses.get(command.action)
     if why is None and command.action in (Action.ADD, Action.EDIT):
-        unkept = [
-            name for name, value in command.fields.items() if name not in limits.fields and value not in (None, "")
-        ]
-        why = f"{kind} keeps no {unkept[0]}" if unkept else None
+        given = command.fields.items()
+        why = next(filter(None, (why_unset(kind, limits, name, value) for name, value in given)), None)
     return None if why is None else refusal(command, why)
+
+
+def why_unset(kind: str, limits: Limits, name: str, value: Json) -> str | None:
+    """Return why no task of a format can be given a value of a field, as a clause; None where one can."""
+    if value in (None, "", [], ()):
+        return None
+    if name not in limits.fields:
+        return f"{kind} keeps no {name}"
+    if name in limits.fixed:
+        return limits.fixed[name]
+    words = limits.only.get(name)
+    if words is None or value in words.values() or wrong_field(name, value) is not None:
+        return None
+    known = ", ".join(f"{word} ({number})" for word, number in words.items())
+    return f"its {name} can be {known}, and no other"
 
 
 def not_held(limits: Limits, outcomes: Sequence[Outcome]) -> dict[int, Refusal]:

@@ -183,6 +183,21 @@ def test_into_what_others_own_what_does_not_fit_is_told(tmp_path: Path, dry: boo
     )
 
 
+def test_what_a_format_cannot_be_given_is_left_out_and_the_task_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kinds, "_OURS", ("taskdeck_store.sources.taskmaster:KIND",))
+    ours, theirs = tmp_path / "ours.json", tmp_path / "tasks.json"
+    create_store(str(ours))
+    with closing(open_store(str(ours))) as store:
+        store.apply([command("1", Action.ADD, actor="ann", title="one", priority=3, tags=["api"], description="d")])
+    theirs.write_text('{"master": {"tasks": []}}')
+    found = convert(str(ours), str(theirs), actor="me", into=True, dry=False)
+    assert (found.tasks, found.refused, found.unkept) == (1, {}, {"priority": 1, "tags": 1})
+    (task,) = json.loads(theirs.read_text())["master"]["tasks"]
+    assert (task["title"], task["description"], task["priority"]) == ("one", "d", "medium")
+
+
 def test_from_what_others_own_the_observed_log_comes_along(tmp_path: Path) -> None:
     ledger = tmp_path / "work.ledger"
     Ledger(ledger).edit(a={}, b={"is": "dead"})

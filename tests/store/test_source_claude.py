@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,14 @@ def test_its_locks_are_waited_for(folder: Path, lock: str) -> None:
     timer.start()
     assert not opened(folder).carry_out([move(source, "2", Action.START)])
     timer.join()
+
+
+@pytest.mark.soak
+def test_who_was_killed_with_a_lock_makes_others_wait_and_no_more(folder: Path) -> None:
+    (folder / ".lock.lock").mkdir()
+    os.utime(folder / ".lock.lock", (time.time() - 4, time.time() - 4))
+    source = ClaudeTasks(str(folder))
+    assert not source.carry_out([move(source, "2", Action.START)])
 
 
 def test_a_file_that_is_half_written_is_trouble_and_later_a_flaw(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

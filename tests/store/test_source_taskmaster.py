@@ -202,6 +202,13 @@ def test_a_task_that_changed_is_a_conflict_and_others_are_merged(tmp_path: Path)
     assert tasks[2]["details"] == "more"
 
 
+def test_a_task_that_depends_on_one_that_is_gone_still_waits_for_the_others(tmp_path: Path) -> None:
+    path = task_master(tmp_path, tagged(task(1), task(2, dependencies=[9, 1])))
+    sight = opened(path).look()
+    assert [each.depends_on for each in sight.tasks] == [(), ("1",)]
+    assert sight.flaws == ("2 says dependencies, but there is no 9; so it waits for the others here",)
+
+
 def test_submit_and_approve_in_one_commit(tmp_path: Path) -> None:
     path = task_master(tmp_path, tagged(task(1, status="in-progress")))
     source = opened(path)
@@ -222,6 +229,16 @@ def test_its_lock_is_waited_for_and_a_stale_one_taken_over(tmp_path: Path, as_fi
     assert not source.carry_out([move(source, "1", Action.START)])
     assert not lock.exists()
     assert sorted(found.name for found in path.parent.iterdir()) == ["tasks.json"]
+
+
+@pytest.mark.soak
+def test_who_was_killed_with_its_lock_makes_others_wait_and_no_more(tmp_path: Path) -> None:
+    path = task_master(tmp_path, tagged(task(1)))
+    lock = path.with_name("tasks.json.lock")
+    lock.mkdir()
+    os.utime(lock, (time.time() - 4, time.time() - 4))
+    source = TaskMaster(str(path))
+    assert not source.carry_out([move(source, "1", Action.START)])
 
 
 def test_who_lost_the_lock_meanwhile_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,22 @@ def test_a_store_of_ours_is_told_with_its_log(tmp_path: Path) -> None:
     assert told["words"]["in_progress"] == "in_progress"
 
 
+def test_what_a_format_cannot_hold_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    path.write_text('{"master": {"tasks": []}}')
+    ran = taskdeck("info", str(path))
+    assert ran.code == 0
+    for line in (
+        "          change tags: its tags say where it lies and how it stands; use task-master move\n",
+        "only      priority: critical (1), high (2), medium (5), low (8)\n",
+        "ids       an id of Task Master is a whole number that no other task has\n",
+    ):
+        assert line in ran.out
+    told = taskdeck("info", str(path), "--json").value
+    assert told["ids"] == "an id of Task Master is a whole number that no other task has"
+    assert (told["only"]["priority"]["high"], list(told["fixed"])) == (2, ["tags"])
+
+
 def test_an_older_layout_is_not_brought_up_to_date_by_looking(tmp_path: Path) -> None:
     store = tmp_path / "tasks.db"
     create_store(str(store))

@@ -18,7 +18,7 @@ from taskdeck_store.placing import make
 from taskdeck_store.source import Kind, Move, Sight
 from taskdeck_store.sources.changing import asked, invalid, put, why_not, word_of
 from taskdeck_store.sources.files import FileSource
-from taskdeck_store.sources.folderlock import FolderLock
+from taskdeck_store.sources.folderlock import STALE, FolderLock
 from taskdeck_store.sources.folders import Remembered, files_in, is_fresh
 from taskdeck_store.sources.reading import content, head, is_folder, json_of, said, unwritable
 from taskdeck_store.sources.translation import (
@@ -41,6 +41,8 @@ LIMITS = Limits(
         State.FAILED: "Claude Code has no state for a task that was given up",
     },
     fields=("id", "title", "description", "state", "depends_on"),
+    fixed={"depends_on": "what blocks a task is said in two files; have Claude Code say it"},
+    ids="an id of Claude Code is a whole number, above all that were used before",
     whole=False,
     notes=(
         "Claude Code removes a list's files once all its tasks are completed; they are then shown as removed.",
@@ -54,9 +56,8 @@ _HIGHEST = ".highwatermark"
 _KNOWN = frozenset(("id", "subject", "description", "status", "blockedBy"))
 _KEYS = {"title": "subject", "description": "description", "state": "status"}
 _TASK = re.compile(rb'\s*\{[^{}]*"(?:subject|status|activeForm)"\s*:')
-_TWO_FILES = "what blocks a task is said in two files; have Claude Code say it"
 _FEW = 5
-_PATIENCE = 5.0
+_PATIENCE = STALE + 2.0
 
 
 class _File(Struct, frozen=True):
@@ -150,7 +151,7 @@ class ClaudeTasks(FileSource):
         for name in asked(move, now, LIMITS):
             key = _KEYS.get(name)
             if key is None:
-                return invalid(task_id, _TWO_FILES)
+                return invalid(task_id, LIMITS.fixed["depends_on"])
             if key not in file.said:
                 return invalid(task_id, f"its file has no {key}, and nothing is added to it")
             values[key] = word_of(move.task.state, LIMITS.words) if name == "state" else getattr(move.task, name)
@@ -168,9 +169,9 @@ class ClaudeTasks(FileSource):
         highest = max((int(known) for known in seen.files if known.isdigit() and len(known) < 15), default=0)
         highest = max(highest, self._highest())
         if not (task.id.isascii() and task.id.isdigit()) or not highest < int(task.id[:15]) == int(task.id):
-            return invalid(task.id, f"an id of Claude Code is a whole number, never used before; take {highest + 1}")
+            return invalid(task.id, f"{LIMITS.ids}; take {highest + 1}")
         if task.depends_on:
-            return invalid(task.id, _TWO_FILES)
+            return invalid(task.id, LIMITS.fixed["depends_on"])
         record: Record = {
             "id": task.id,
             "subject": task.title,

@@ -16,7 +16,7 @@ from taskdeck_store.machine import Code, Refusal
 from taskdeck_store.source import Kind, Move, Sight
 from taskdeck_store.sources.changing import put, why_not
 from taskdeck_store.sources.files import FileSource
-from taskdeck_store.sources.folderlock import FolderLock
+from taskdeck_store.sources.folderlock import STALE, FolderLock
 from taskdeck_store.sources.reading import content, head, is_file, said
 from taskdeck_store.sources.taskmasterfile import LIMITS, read
 from taskdeck_store.sources.taskmasterwriting import Writing
@@ -25,7 +25,7 @@ from taskdeck_store.watch import FolderWatch
 _TAGGED = re.compile(rb'\s*\{\s*"(?:[^"\\]|\\.)*"\s*:\s*\{\s*"(?:tasks|metadata)"\s*:')
 _ONE = re.compile(rb'\s*\{\s*"(?:tasks|metadata)"\s*:.*"(?:testStrategy|subtasks)"\s*:', re.DOTALL)
 _LAST = (".taskmaster", "tasks", "tasks.json")
-_PATIENCE = 5.0
+_PATIENCE = STALE + 2.0
 
 
 class TaskMaster(FileSource):

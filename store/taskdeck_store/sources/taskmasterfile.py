@@ -41,13 +41,16 @@ LIMITS = Limits(
         State.FAILED: "Task Master has no state for a task that failed; cancelled would let what depends on it go ahead"
     },
     fields=("id", "title", "description", "state", "priority", "tags", "depends_on"),
+    fixed={"tags": "its tags say where it lies and how it stands; use task-master move"},
+    only={"priority": PRIORITIES},
+    tied=True,
+    ids="an id of Task Master is a whole number that no other task has",
     notes=(
         "Tasks of all tags are shown; those of other tags than master have their tag before their id: feature~3.2.",
         "Deferred and blocked tasks are shown as pending, cancelled ones as failed, with that word among their tags: "
         "a worker that is to leave them alone asks for pending tasks without these tags.",
         "What depends on a cancelled task waits here; Task Master lets it go ahead.",
         "Task Master itself adjusts a parent when a subtask moves. Taskdeck moves the one task that it was asked to.",
-        "The priorities are critical (1), high (2), medium (5) and low (8), and no others.",
     ),
 )
 

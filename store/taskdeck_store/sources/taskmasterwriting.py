@@ -42,6 +42,7 @@ class Writing:
         self._now = f"{now[:-4]}Z"
         self._values: dict[Place, Record] = {}
         self._added: dict[str | None, list[Record]] = {}
+        self._new: dict[str, tuple[str | None, Record]] = {}
 
     def take(self, move: Move, now: Task | None) -> Refusal | None:
         """Take in a move of a task as it stands; return why it cannot be written, and then nothing of it is."""
@@ -55,7 +56,7 @@ class Writing:
         for name in asked(move, now, LIMITS):
             key = _KEYS.get(name)
             if key is None:
-                return invalid(now.id, "its tags say where it lies and how it stands; use task-master move")
+                return invalid(now.id, LIMITS.fixed[name])
             if key not in record:
                 return invalid(now.id, f"its record has no {key}, and nothing is added to a record")
             value = self._value(name, move.task, place)
@@ -150,6 +151,10 @@ class Writing:
         is_subtask = place is not None and place.sub is not None
         said: list[Json] = []
         for other in task.depends_on:
+            new = self._new.get(other)
+            if new is not None and new[0] == tag and not is_subtask:
+                said.append(new[1]["id"])
+                continue
             there = self._found.places.get(other)
             if there is None or there.tag != tag or (is_subtask and there.sub is None):
                 return None
@@ -169,7 +174,7 @@ class Writing:
         if own in ids or not _NUMBER.fullmatch(own):
             highest = max((int(known) for known in ids if _NUMBER.fullmatch(known)), default=0)
             free = shown_id(tag, str(highest + 1))
-            return invalid(task.id, f"an id of Task Master is a whole number that no other task has; take {free}")
+            return invalid(task.id, f"{LIMITS.ids}; take {free}")
         needed = self._dependencies(task, tag, None)
         if needed is None:
             return invalid(task.id, _why_not("depends_on"))
@@ -191,6 +196,7 @@ class Writing:
             "subtasks": [],
         }
         self._added.setdefault(tag, []).append(record)
+        self._new[task.id] = tag, record
         return None
 
 

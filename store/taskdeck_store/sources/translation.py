@@ -163,14 +163,20 @@ class Gathering:
                 self._tasks[task.id] = replace(task, extra=kept)
 
     def sight(self) -> Sight:
-        """Return what was found. What a task cannot wait for is a flaw, and stays as the format says it."""
+        """Return what was found. What a task cannot wait for is a flaw, and stays as the format says it; it waits for
+        the others.
+        """
         circles = in_circles({task_id: task.depends_on for task_id, task in self._tasks.items()})
         for task_id, (key, said) in self._wanted.items():
             task = self._tasks[task_id]
             why = self._why_not(task, said) or ("it would wait for itself" if task_id in circles else None)
             if why is not None:
-                self.flaw(f"{task_id} says {key}, but {why}; so it waits for nothing here")
-                self._tasks[task_id] = replace(task, depends_on=(), extra={**task.extra, key: said})
+                is_bounded = task_id not in circles and len(task.depends_on) <= machine.DEPENDS_LIMIT
+                left = tuple(other for other in task.depends_on if is_bounded and other in self._tasks)
+                self.flaw(
+                    f"{task_id} says {key}, but {why}; so it waits for {'the others' if left else 'nothing'} here"
+                )
+                self._tasks[task_id] = replace(task, depends_on=left, extra={**task.extra, key: said})
         if self._more:
             self._flaws.append(f"and {self._more:,} more of this kind")
         return Sight(tasks=tuple(self._tasks.values()), flaws=tuple(self._flaws))

@@ -11,7 +11,7 @@ from taskdeck_store.address import foreign_kind, path_of
 from taskdeck_store.contract import Store, Tally
 from taskdeck_store.machine import RULES, said
 from taskdeck_store.readable import open_readable
-from taskdeck_store.values import State
+from taskdeck_store.values import Json, State
 from taskdeck_tui.cli.columns import fill, width
 from taskdeck_tui.cli.exits import Exit
 from taskdeck_tui.cli.output import Output
@@ -49,6 +49,9 @@ def _document(store: Store, tallies: Mapping[State, Tally], defects: list[str]) 
         "lacks": limits.lacks,
         "refuses": limits.refuses,
         "fields": limits.fields,
+        "fixed": limits.fixed,
+        "only": limits.only,
+        "ids": limits.ids,
         "whole": limits.whole,
         "notes": limits.notes,
         "flaws": defects,
@@ -66,12 +69,20 @@ def _told(store: Store, tallies: Mapping[State, Tally], defects: list[str]) -> I
     yield from _below("states", _words(limits.words))
     cannot = [f"be left {said(state)}: {why}" for state, why in limits.lacks.items()]
     cannot += [f"{action} ({RULES[action].summary}): {why}" for action, why in limits.refuses.items()]
+    cannot += [f"change {name}: {why}" for name, why in limits.fixed.items()]
     yield from _below("cannot", cannot)
     yield "keeps", ", ".join(limits.fields)
+    yield from _below("only", [f"{name}: {_known(words)}" for name, words in limits.only.items()])
+    if limits.ids is not None:
+        yield "ids", limits.ids
     yield from _below("notes", limits.notes)
     yield from _below("flaws", defects)
     counted = [f"{tallies[state].count:,} {said(state)}" for state in State if tallies[state].count]
     yield "tasks", ", ".join(counted) or "none"
+
+
+def _known(words: Mapping[str, Json]) -> str:
+    return ", ".join(f"{word} ({value})" for word, value in words.items())
 
 
 def _access(store: Store) -> str:
