@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from errno import EACCES
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -129,6 +130,8 @@ def own_path(address: str) -> Path:
 def kind_at(path: Path) -> Kind:
     """Tell what kind of store a path holds. Raises StoreError when there is nothing there that could be one."""
     if path.is_dir():
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise StoreError(Fault.UNREADABLE, f"cannot read {path}: {os.strerror(EACCES)}")
         raise StoreError(Fault.FOREIGN, f"{path} is a folder; name the .json or .db file in it")
     # A file that SQLite uses in this process must not be opened beside it: closing it would drop SQLite's locks
     # (https://www.sqlite.org/howtocorrupt.html, 2.2). In use, a WAL store has its -shm beside it.

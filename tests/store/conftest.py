@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from backends import BACKENDS, EVERY, Backend, Observed, Sqlite
+from backends import BACKENDS, EVERY, SOAKED, Backend, Sqlite
+from reaching import reaches
 
-from taskdeck_store import Store, clock, kinds, open_store
+from taskdeck_store import Store, clock, open_store
 
 
 class Turned:
@@ -33,17 +34,33 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     chosen = any(mark.args[0] == "backend" for mark in metafunc.definition.iter_markers("parametrize"))
     if "backend" in metafunc.fixturenames and not chosen:
         is_contract = metafunc.module.__name__.startswith("test_conformance")
-        own = metafunc.definition.get_closest_marker("own_files")
-        every = EVERY if is_contract and not own else BACKENDS
-        metafunc.parametrize("backend", every, ids=lambda kind: kind.name, indirect=True)
+        every = [
+            pytest.param(kind, id=kind.name, marks=[pytest.mark.soak] if kind in SOAKED else [])
+            for kind in (EVERY if is_contract else BACKENDS)
+        ]
+        metafunc.parametrize("backend", every, indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what a test needs and the limits of its store lack."""
+    kept, left_out = [], []
+    for item in items:
+        (kept if _is_reached(item) else left_out).append(item)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = kept
+
+
+def _is_reached(item: pytest.Item) -> bool:
+    needs = [need for mark in item.iter_markers("needs") for need in mark.args]
+    callspec = getattr(item, "callspec", None)
+    return not needs or callspec is None or reaches(callspec.params["backend"], needs)
 
 
 @pytest.fixture
-def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     made: Backend = request.param()
-    if isinstance(made, Observed):
-        monkeypatch.setattr(kinds, "_OURS", ("ledgers:WHOLE_KIND",))
-    yield made
+    with made.known():
+        yield made
     made.close()
 
 

@@ -102,7 +102,7 @@ class Ledger:
         """Write the file as any program would that has seen better days, and whole."""
         draft = self.path.with_suffix(".new")
         draft.write_text(json.dumps(data), encoding="utf-8")
-        draft.replace(self.path)
+        draft.replace(self.path.resolve())
 
     def edit(self, **tasks: Mapping[str, Any] | None) -> None:
         """Change tasks as another program: what is given of each; None takes it away."""

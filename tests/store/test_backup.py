@@ -20,7 +20,7 @@ import apsw
 import pytest
 from backends import Backend
 from killing import killed
-from moving import done, put
+from moving import done, put, t
 from writer import TASKS
 
 from conftest import Opener
@@ -115,7 +115,7 @@ def test_an_empty_store_is_copied(path: Path) -> None:
 
 def test_a_backup_of_a_store_that_writers_work_on_is_one_commit_of_it(store: Store, path: Path) -> None:
     for number in range(TASKS):
-        put(store, f"t-{number}")
+        put(store, t(number))
     program = [sys.executable, str(WRITER), str(path)]
     writers = [
         subprocess.Popen([*program, f"w-{n}", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -382,7 +382,7 @@ def test_a_sleeper_wakes_though_the_restored_store_has_as_many_events(worked: Pa
 
 def test_no_acknowledged_commit_is_lost_while_writers_meet_a_restore(store: Store, path: Path) -> None:
     for number in range(TASKS):
-        put(store, f"t-{number}")
+        put(store, t(number))
     target = beside(path, "copy")
     backup(str(path), str(target))
     program = [sys.executable, str(WRITER), str(path)]

@@ -1,4 +1,4 @@
-"""Every writable place that others own keeps the contract, within the limits that it declares."""
+"""Every server of tasks that others own keeps the contract, within the limits that it declares."""
 
 from __future__ import annotations
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from itertools import count
 from pathlib import Path
 
+import pytest
 from backends import Backend
-from moving import do, done, put
+from moving import A, B, C, D, do, done, put
+from reaching import EMPTY
 
 from conftest import Opener, Turned
 from taskdeck_store import Action, Claiming, Code, Event, Pause, Pausing, Refusal, State, Store
@@ -47,9 +49,10 @@ def claimed(store: Store, query: str = "", limit: int = 9) -> list[str]:
     return [outcome.command.task_id for outcome in outcomes]
 
 
+@pytest.mark.needs(State.REVIEW)
 def test_a_paused_queue_gives_nothing_until_it_is_resumed(store: Store, now: Turned) -> None:
-    put(store, "a")
-    put(store, "b", State.IN_PROGRESS)
+    put(store, A)
+    put(store, B, State.IN_PROGRESS)
     at = now.turn(5)
     event = pause(store)
     assert (event.task_id, event.action, event.actor, event.note, event.at) == (QUEUE, "pause", "ann", "deploy", at)
@@ -57,45 +60,46 @@ def test_a_paused_queue_gives_nothing_until_it_is_resumed(store: Store, now: Tur
     assert list(store.pauses()) == [paused]
     assert claimed(store) == []
     # Only claims stop: a person goes on, and what is under way comes to its end.
-    assert done(store, "b", Action.SUBMIT).state is State.REVIEW
-    assert done(store, "b", Action.REJECT, note="again").state is State.PENDING
-    assert done(store, "b", Action.START).state is State.IN_PROGRESS
+    assert done(store, B, Action.SUBMIT).state is State.REVIEW
+    assert done(store, B, Action.REJECT, note="again").state is State.PENDING
+    assert done(store, B, Action.START).state is State.IN_PROGRESS
     event = resume(store, note="done")
     assert (event.action, event.note) == ("resume", "done")
     assert [event.action for event in store.events(QUEUE)] == ["pause", "resume"]
     assert list(store.pauses()) == []
-    assert claimed(store) == ["a"]
+    assert claimed(store) == [A]
     assert verify(store).is_sound
 
 
+@pytest.mark.needs("tags")
 def test_only_what_matches_is_paused(store: Store) -> None:
-    put(store, "a", tags=["api"])
-    put(store, "b", tags=["api", "web"], priority=1)
-    put(store, "c", tags=["web"])
-    put(store, "d")
+    put(store, A, tags=["api"])
+    put(store, B, tags=["api", "web"], priority=1)
+    put(store, C, tags=["web"])
+    put(store, D)
     pause(store, "tag:api -tag:web")
     pause(store, "tag:none", "no tags")
     assert [each.query for each in store.pauses()] == ["tag:api -tag:web", "tag:none"]
-    assert claimed(store, limit=1) == ["b"]
+    assert claimed(store, limit=1) == [B]
     resume(store, "tag:api -tag:web")
     assert [(each.query, each.note) for each in store.pauses()] == [("tag:none", "no tags")]
-    assert claimed(store) == ["a", "c"]
+    assert claimed(store) == [A, C]
 
 
 def test_a_pause_follows_the_clock(store: Store, now: Turned) -> None:
-    put(store, "a")
-    put(store, "b")
-    do(store, "b", Action.START, owner="ann")
-    done(store, "b", Action.RELEASE)
+    put(store, A)
+    put(store, B)
+    do(store, B, Action.START, owner="ann")
+    done(store, B, Action.RELEASE)
     pause(store, "age<60s", "fresh ones rest")
     pause(store, "-owner:none owner:eve", "hers")
     assert claimed(store) == []
     now.turn(61)
-    assert claimed(store) == ["a", "b"]
+    assert claimed(store) == [A, B]
 
 
 def test_what_is_asked_in_vain_is_refused(store: Store) -> None:
-    put(store, "a")
+    put(store, A)
     for found in (refused(store, note=None), refused(store, note=" ")):
         assert (found.code, found.message) == (Code.INVALID, "cannot pause: a note that says why is required")
     assert refused(store, "tag:").message == "cannot pause 'tag:': that is no filter"
@@ -125,7 +129,7 @@ def test_an_operation_is_done_once(store: Store) -> None:
 
 
 def test_a_pause_is_seen_by_all_handles_and_survives_them(store: Store, opened: Opener) -> None:
-    put(store, "a")
+    put(store, A)
     other = opened()
     cursor = other.changes().cursor
     pause(store, "tag:x")
@@ -135,23 +139,24 @@ def test_a_pause_is_seen_by_all_handles_and_survives_them(store: Store, opened: 
 
 
 def test_a_pause_that_cannot_be_written_is_refused(store: Store, opened: Opener) -> None:
-    put(store, "a")
+    put(store, A)
     looking = opened(read_only=True)
     found = looking.pause(asked("", "deploy"))
     assert isinstance(found, Refusal)
     assert found.code is Code.READ_ONLY
 
 
+@pytest.mark.needs(EMPTY)
 def test_events_of_the_queue_are_no_task(store: Store) -> None:
-    put(store, "a")
+    put(store, A)
     pause(store)
-    put(store, "b")
+    put(store, B)
     assert store.get(QUEUE) is None
-    assert [task.id for task in store.tasks()] == ["a", "b"]
+    assert [task.id for task in store.tasks()] == [A, B]
     assert sum(tally.count for tally in store.counts().values()) == 2
     past = Past(store)
     past.read_all()
-    for position, there in ((1, ["a"]), (2, ["a"]), (3, ["a", "b"]), (2, ["a"])):
+    for position, there in ((1, [A]), (2, [A]), (3, [A, B]), (2, [A])):
         past.go(position)
         assert [task.id for task in past.tasks()] == there
         assert sum(tally.count for tally in past.counts().values()) == len(there)
@@ -161,10 +166,11 @@ def test_events_of_the_queue_are_no_task(store: Store) -> None:
     assert (found.tasks, found.unknown.actions, found.unknown.headless) == (2, {}, 0)
 
 
+@pytest.mark.needs(EMPTY)
 def test_a_pause_begins_the_log_of_a_store_that_has_none(backend: Backend, path: Path, opened: Opener) -> None:
-    backend.meddle(path, "a", title="theirs")
+    backend.meddle(path, A, title="theirs")
     store = opened()
     pause(store)
     assert claimed(store) == []
     assert verify(store).is_sound
-    assert [event.task_id for event in store.events()] == ["a", QUEUE]
+    assert [event.task_id for event in store.events()] == [A, QUEUE]

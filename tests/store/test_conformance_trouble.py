@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from backends import Backend
-from moving import do, done, put
+from moving import do, done, put, t
+from reaching import EMPTY, MADE, OWN
 from unprivileged import open_folder, unprivileged
 
 from conftest import Opener, Turned
@@ -37,18 +38,20 @@ def quiet_while_lost(store: Store) -> None:
     raise AssertionError("the store wakes its reader again and again")
 
 
+@pytest.mark.needs(MADE)
 def test_making_a_store_never_overwrites_a_file(backend: Backend, tmp_path: Path) -> None:
     path = tmp_path / f"tasks{backend.suffix}"
     for make in (lambda: path.write_text("precious"), lambda: path.symlink_to(tmp_path / "nowhere")):
         make()
         with pytest.raises(StoreError) as raised:
-            create_store(str(path))
+            create_store(f"{backend.scheme}{path}")
         assert raised.value.fault is Fault.EXISTS
         assert str(path) in raised.value.message
         path.unlink()
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.needs(MADE)
 def test_two_who_make_the_same_store_cannot_both_succeed(backend: Backend, tmp_path: Path) -> None:
     path = tmp_path / f"tasks{backend.suffix}"
     start = threading.Barrier(4)
@@ -56,7 +59,7 @@ def test_two_who_make_the_same_store_cannot_both_succeed(backend: Backend, tmp_p
     def make() -> Fault | None:
         start.wait()
         try:
-            create_store(str(path))
+            create_store(f"{backend.scheme}{path}")
         except StoreError as error:
             return error.fault
         return None
@@ -68,15 +71,16 @@ def test_two_who_make_the_same_store_cannot_both_succeed(backend: Backend, tmp_p
     open_store(str(path)).close()
 
 
-@pytest.mark.own_files
+@pytest.mark.needs(MADE)
 def test_a_new_store_is_its_owners_alone_and_leaves_nothing_else_behind(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [file.name for file in path.parent.iterdir() if not file.name.startswith(path.name)] == []
 
 
+@pytest.mark.needs(MADE)
 def test_a_store_needs_its_folder(backend: Backend, tmp_path: Path) -> None:
     with pytest.raises(StoreError) as raised:
-        create_store(str(tmp_path / "gone" / f"tasks{backend.suffix}"))
+        create_store(f"{backend.scheme}{tmp_path}/gone/tasks{backend.suffix}")
     assert raised.value.fault in (Fault.MISSING, Fault.UNWRITABLE)
     assert "gone" in raised.value.message
 
@@ -89,13 +93,13 @@ def test_opening_what_is_not_there_makes_nothing(backend: Backend, tmp_path: Pat
 
 
 def test_a_lost_file_is_said_and_its_return_is_noticed(store: Store, path: Path, tmp_path: Path) -> None:
-    put(store, "t-1")
+    put(store, t(1))
     store.changes()
     with ThreadPoolExecutor(1) as pool:
         news = pool.submit(store.wait, DEADLINE)
         move_away(path, tmp_path / "away")
         assert news.result(DEADLINE)
-    for use in (lambda: store.get("t-1"), store.counts, store.changes, lambda: do(store, "t-1", Action.START)):
+    for use in (lambda: store.get(t(1)), store.counts, store.changes, lambda: do(store, t(1), Action.START)):
         with pytest.raises(StoreError) as raised:
             use()
         assert raised.value.fault is Fault.MISSING
@@ -108,30 +112,31 @@ def test_a_lost_file_is_said_and_its_return_is_noticed(store: Store, path: Path,
             if not file.name.endswith(SUFFIX):
                 file.rename(path.parent / file.name)
         assert news.result(DEADLINE)
-    assert done(store, "t-1", Action.START).state is State.IN_PROGRESS
+    assert done(store, t(1), Action.START).state is State.IN_PROGRESS
 
 
 def test_the_last_good_look_outlives_the_file(store: Store, path: Path, tmp_path: Path) -> None:
-    task = put(store, "t-1")
+    task = put(store, t(1))
     assert store.counts()[State.PENDING].count == 1
     move_away(path, tmp_path / "away")
     with pytest.raises(StoreError):
-        store.get("t-1")
+        store.get(t(1))
     with store.reading(latest=False):
-        assert store.get("t-1") == task
+        assert store.get(t(1)) == task
         assert store.counts()[State.PENDING].count == 1
 
 
+@pytest.mark.needs(EMPTY)
 def test_another_store_in_its_place_is_read_anew(
     store: Store, opened: Opener, backend: Backend, path: Path, tmp_path: Path, now: Turned
 ) -> None:
-    put(store, "t-1")
+    put(store, t(1))
     cursor = store.changes().cursor
     (tmp_path / "other").mkdir()
     other_path = backend.make(tmp_path / "other")
     other = open_store(str(other_path), now=now)
     for number in range(5):
-        put(other, f"n-{number}")
+        put(other, t(number + 10))
     other.close()
     with ThreadPoolExecutor(1) as pool:
         news = pool.submit(store.wait, DEADLINE)
@@ -141,38 +146,38 @@ def test_another_store_in_its_place_is_read_anew(
         assert news.result(DEADLINE)
     found = store.changes(cursor)
     told = {change.task_id for change in found.changes}
-    assert not found.complete or told >= {"t-1", *(f"n-{number}" for number in range(5))}
-    assert [task.id for task in store.tasks()] == [f"n-{number}" for number in range(5)]
+    assert not found.complete or told >= {t(1), *map(t, range(10, 15))}
+    assert [task.id for task in store.tasks()] == list(map(t, range(10, 15)))
     assert store.changes(found.cursor).complete
-    put(store, "n-9")
-    assert opened().get("n-9") is not None
-    assert opened().get("t-1") is None
+    put(store, t(19))
+    assert opened().get(t(19)) is not None
+    assert opened().get(t(1)) is None
 
 
-@pytest.mark.own_files
+@pytest.mark.needs(OWN)
 def test_a_commit_waits_for_the_writer_before_it_and_no_longer_than_its_patience(
     store: Store, opened: Opener, path: Path
 ) -> None:
-    put(store, "t-1")
+    put(store, t(1))
     lock = WriteLock(path.with_name(path.name + SUFFIX), path)
     impatient = opened(patience=0.05)
     with lock.hold(DEADLINE):
         begun = time.monotonic()
         with pytest.raises(StoreError) as raised:
-            do(impatient, "t-1", Action.START)
+            do(impatient, t(1), Action.START)
         assert time.monotonic() - begun >= 0.05
         assert raised.value.fault is Fault.BUSY
         assert str(path) in raised.value.message
-        assert impatient.get("t-1") is not None
-    assert done(impatient, "t-1", Action.START).state is State.IN_PROGRESS
+        assert impatient.get(t(1)) is not None
+    assert done(impatient, t(1), Action.START).state is State.IN_PROGRESS
 
 
-@pytest.mark.own_files
+@pytest.mark.needs(OWN)
 def test_a_store_without_write_permission_is_read_and_every_command_refused(backend: Backend, now: Turned) -> None:
     with open_folder() as folder:
         path = backend.make(folder)
         store = open_store(str(path), now=now)
-        task = put(store, "t-1")
+        task = put(store, t(1))
         store.close()
         for file in folder.iterdir():
             file.chmod(0o444)
@@ -180,9 +185,9 @@ def test_a_store_without_write_permission_is_read_and_every_command_refused(back
 
         def check() -> None:
             looking = open_store(str(path), now=now)
-            assert looking.get("t-1") == task
+            assert looking.get(t(1)) == task
             assert looking.counts()[State.PENDING].count == 1
-            (outcome,) = looking.apply([command("t-1", Action.START, actor="ann")])
+            (outcome,) = looking.apply([command(t(1), Action.START, actor="ann")])
             assert looking.read_only
             assert outcome.refusal is not None
             assert outcome.refusal.code is Code.READ_ONLY
@@ -209,14 +214,13 @@ def test_a_store_that_may_not_be_read_is_said(backend: Backend) -> None:
         unprivileged(check)
 
 
-@pytest.mark.own_files
 def test_a_symlinked_store_is_the_store_it_points_to(store: Store, path: Path, tmp_path: Path, now: Turned) -> None:
-    put(store, "t-1")
+    put(store, t(1))
     link = tmp_path / "elsewhere"
     link.mkdir()
     (link / path.name).symlink_to(path)
     linked = open_store(str(link / path.name), now=now)
-    done(linked, "t-1", Action.START)
+    done(linked, t(1), Action.START)
     assert store.counts()[State.IN_PROGRESS].count == 1
     linked.close()
     assert [file.name for file in link.iterdir()] == [path.name]
@@ -229,14 +233,14 @@ def test_a_closed_handle_says_so_and_can_be_closed_again(store: Store) -> None:
     with pytest.raises(StoreError):
         store.counts()
     with pytest.raises(StoreError):
-        do(store, "t-1", Action.START)
+        do(store, t(1), Action.START)
 
 
 def test_messages_are_one_line_that_a_terminal_can_show(backend: Backend, tmp_path: Path) -> None:
     store = open_store(str(backend.make(tmp_path)))
-    put(store, "t-1")
-    done(store, "t-1", Action.START, actor="evil\x1b[2J\n\u202e")
-    outcome = do(store, "t-1", Action.EDIT, title="x", expect="0")
+    put(store, t(1))
+    done(store, t(1), Action.START, actor="evil\x1b[2J\n\u202e")
+    outcome = do(store, t(1), Action.EDIT, title="x", expect="0")
     assert outcome.refusal is not None
     assert outcome.refusal.message.isprintable()
     store.close()

@@ -17,7 +17,7 @@ import pytest
 from backends import Backend, Sqlite
 from hypothesis import example, given
 from hypothesis import strategies as st
-from moving import done, put
+from moving import done, put, t
 from writer import TASKS
 
 from conftest import Opener
@@ -204,7 +204,7 @@ def test_an_event_without_a_hash_after_one_that_has_one_is_told(tmp_path: Path, 
 
 def test_a_store_is_sound_beside_a_busy_writer(store: Store, path: Path) -> None:
     for number in range(TASKS):
-        put(store, f"t-{number}")
+        put(store, t(number))
     program = [sys.executable, str(WRITER), str(path), "busy", "0"]
     with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None

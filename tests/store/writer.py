@@ -10,6 +10,8 @@ import os
 import random
 import sys
 
+from moving import t
+
 from taskdeck_store import Action, Code, command, kinds, open_store
 from taskdeck_store.machine import actions_from
 
@@ -17,13 +19,13 @@ TASKS = 12
 
 
 def main() -> None:
-    kinds._OURS = ("ledgers:WHOLE_KIND",)
+    kinds._OURS = ("ledgers:WHOLE_KIND", *kinds._OURS)
     address, name, wanted = sys.argv[1], sys.argv[2], int(sys.argv[3])
     store = open_store(address, patience=60)
     chance = random.Random(name)
     made = 0
     while not wanted or made < wanted:
-        task_id = f"t-{chance.randrange(TASKS)}"
+        task_id = t(chance.randrange(TASKS))
         task = store.get(task_id)
         assert task is not None
         action = chance.choice([*(a for a in actions_from(task.state) if a is not Action.APPROVE), Action.EDIT])

@@ -22,7 +22,7 @@ from taskdeck_store.jsonstyle import edited, written
 from taskdeck_store.machine import Code, Command, Refusal, Transition
 from taskdeck_store.pausing import decided
 from taskdeck_store.printable import one_line
-from taskdeck_store.values import FOUND_NOTE, LISTS, Action, Claim, Event, State, Task, Time
+from taskdeck_store.values import FIELDS, FOUND_NOTE, LISTS, Action, Claim, Event, Json, State, Task, Time
 
 
 class Draft:
@@ -207,6 +207,7 @@ class Draft:
 
     def _moved(self, command: Command, before: Task | None, move: Transition) -> Outcome:
         record = self.write(before, move.task)
+        said = self._mapping.said(record.data())
         line = self._sealed(
             Line(
                 seq=self._next,
@@ -218,14 +219,13 @@ class Draft:
                 to_state=move.to_state,
                 attempts=move.task.attempts,
                 note=command.note,
-                changes=move.changes,
+                changes=move.changes if before is not None else {**_beyond(said), **move.changes},
                 group=command.group,
                 operation=command.operation,
                 record=record.digest,
             )
         )
         known = self._take(line)
-        said = self._mapping.said(record.data())
         task = self._tasks[command.task_id] = task_of(command.task_id, said, known.said, str(line.seq))
         if self._needed is not None:
             self._needed.update(task.depends_on)
@@ -278,6 +278,11 @@ def carried_on(picture: Picture, log: AuditLog, commit: Commit) -> Document:
         else:
             draft.write(task_of(task_id, picture.mapping.said(record.data()), before.said), after)
     return draft.document()
+
+
+def _beyond(said: Data) -> dict[str, tuple[Json, Json]]:
+    """Return what a new task says under keys that are no field, because the others of its file have them."""
+    return {name: (None, value) for name, value in said.items() if name not in FIELDS and value is not None}
 
 
 def _not_held(command: Command) -> str | None:

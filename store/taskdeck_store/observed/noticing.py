@@ -8,6 +8,7 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from taskdeck_store import clock, jsontext, machine
+from taskdeck_store.machine import Transition
 from taskdeck_store.printable import one_line
 from taskdeck_store.values import (
     EXTERNAL,
@@ -76,6 +77,17 @@ def noticed(
         after = _again(before, after, fields)
         changes = _changes(before, after, seen, fields)
     return _event(before, after, action or OUTSIDE, at, changes), after
+
+
+def added(move: Transition, seen: Task | None, fields: Collection[str]) -> Transition:
+    """Return the adding of a task with what its source says of it by itself: a tag, say, or values for what only the
+    source knows.
+    """
+    if seen is None:
+        return move
+    values = {name: getattr(seen, name) for name in fields if name not in _NEVER}
+    task = replace(move.task, extra=seen.extra, **values)
+    return replace(move, task=task, changes=_all(task))
 
 
 def _found(seen: Task, at: Time, begins: bool) -> Noticed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,9 +29,9 @@ from taskdeck_store.contract import (
     Window,
 )
 from taskdeck_store.limits import Limits
-from taskdeck_store.machine import Code, Command, Refusal, said, same
+from taskdeck_store.machine import Code, Command, Refusal, Transition, said, same
 from taskdeck_store.observed.intent import Intent
-from taskdeck_store.observed.noticing import fit, noticed
+from taskdeck_store.observed.noticing import added, fit, noticed
 from taskdeck_store.printable import one_line
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.reach import not_done, not_held
@@ -138,6 +138,8 @@ class ObservedStore:
         why = self._why_read_only
         if why is not None:
             raise StoreError(Fault.READ_ONLY, one_line(f"{self.address} is read-only: {why}; no lease was renewed"))
+        if self._depth:
+            raise RuntimeError("renew cannot run inside reading: it would not see the latest commit")
         self._refresh()
         return self._mirror.renew(held, seconds)
 
@@ -310,9 +312,10 @@ class ObservedStore:
                 for numbers, move in moves:
                     if not _landed(move, seen.get(move.task.id), self._source.limits):
                         refused |= dict.fromkeys(numbers, _UNKNOWN)
-                if refused:
+                made = self._made(moves, refused, seen)
+                if refused or made:
                     pen.undo()
-                    pen.carry_out(commands, None, refused)
+                    pen.carry_out(commands, None, refused, self._amend(made))
                 done = sum(len(numbers) for numbers, _ in moves) - len(refused)
             if done:
                 events = "1 event" if done == 1 else f"{done} events"
@@ -351,7 +354,7 @@ class ObservedStore:
                 return pen.undone(outcomes)
             moves = self._moves(outcomes)
             if not moves:
-                return tuple(outcomes)
+                return pen.told(outcomes)
             self._intent.keep([asked[number] for numbers, _ in moves for number in numbers])
             missed = self._source.carry_out([move for _, move in moves])
             seen = {task.id: task for task in self._source.look().tasks}
@@ -361,12 +364,29 @@ class ObservedStore:
                     refusal = _not_landed(self.kind, move, seen.get(move.task.id))
                 if refusal is not None:
                     refused |= dict.fromkeys(numbers, refusal)
-            if any(number in refused for numbers, _ in moves for number in numbers):
+            made = self._made(moves, refused, seen)
+            if made or any(number in refused for numbers, _ in moves for number in numbers):
                 pen.undo()
-                outcomes = pen.carry_out(asked, None, refused)
+                outcomes = pen.carry_out(asked, None, refused, self._amend(made))
         self._intent.clear()
         self._note(pen, seen, {move.task.id: move for _, move in moves})
-        return tuple(outcomes)
+        return pen.told(outcomes)
+
+    def _made(
+        self, moves: Sequence[tuple[list[int], Move]], refused: Mapping[int, Refusal], seen: Mapping[str, Task]
+    ) -> dict[str, Task]:
+        """Return the tasks that were added, each in a commit of its own, and of which the source says more by now."""
+        made: dict[str, Task] = {}
+        for numbers, move in moves:
+            if move.seen is None and len(move.commands) == 1 and numbers[0] not in refused:
+                there = fit(seen[move.task.id])
+                if noticed(move.task, there, self._source.limits.fields, self._now(), begins=False) is not None:
+                    made[there.id] = there
+        return made
+
+    def _amend(self, made: Mapping[str, Task]) -> Callable[[Transition], Transition]:
+        fields = self._source.limits.fields
+        return lambda move: added(move, made.get(move.task.id), fields)
 
     def _not_whole(self, outcomes: Sequence[Outcome], whole: bool) -> dict[int, Refusal]:
         done = [number for number, outcome in enumerate(outcomes) if outcome.event and not outcome.repeated]

@@ -15,12 +15,13 @@ from msgspec.structs import replace
 from taskdeck_store import clock, jsontext
 from taskdeck_store.audit import BEGINNING
 from taskdeck_store.contract import Claiming, Defect, Fault, Outcome, StoreError
-from taskdeck_store.machine import Command, Refusal
+from taskdeck_store.machine import Command, Refusal, Transition
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.sqlite import opening, rows, soundness, writes
 from taskdeck_store.sqlite.faults import explained
 from taskdeck_store.sqlite.rows import fetch
 from taskdeck_store.sqlite.store import SqliteStore, writing
+from taskdeck_store.sqlite.writes import Amend
 from taskdeck_store.values import Event, Task
 
 _RULES = (
@@ -37,6 +38,7 @@ _THERE = f"SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name IN ({'
 _EXTRA = "SELECT 1 FROM pragma_table_info('tasks') WHERE name = 'extra'"
 _LAST = "SELECT seq, at, hash FROM events ORDER BY seq DESC LIMIT 1"
 _INSERT = f"INSERT INTO tasks ({', '.join(rows.WRITTEN)}, extra) VALUES ({', '.join('?' * (len(rows.WRITTEN) + 1))})"
+_SAY = "UPDATE tasks SET extra = ? WHERE id = ?"
 _UPDATE = f"UPDATE tasks SET {', '.join(f'{name} = ?' for name in rows.WRITTEN)}, extra = ? WHERE id = ?"
 
 
@@ -176,24 +178,57 @@ class Pen:
             self._connection.execute(_UPDATE, [*values, task.id])
 
     def carry_out(
-        self, commands: Sequence[Command], claiming: Claiming | None, refused: Mapping[int, Refusal]
+        self,
+        commands: Sequence[Command],
+        claiming: Claiming | None,
+        refused: Mapping[int, Refusal],
+        added: Amend | None = None,
     ) -> list[Outcome]:
         """Judge commands, and what is claimed, by the machine, and write what is legal; the outcomes, in order.
 
-        `refused` holds, by a command's number, what is refused for another reason.
+        `refused` holds, by a command's number, what is refused for another reason. `added` says more of a task that
+        is added: what its source said of it by itself.
         """
         refused = dict(refused)
+        extras: dict[str, str] = {}
+
+        def amended(move: Transition) -> Transition:
+            move = move if added is None else added(move)
+            if move.task.extra:
+                extras[move.task.id] = jsontext.written(move.task.extra)
+            return move
+
         while True:
             try:
-                return writes.transact(self._connection, commands, claiming, self._now, refused)
+                outcomes = writes.transact(self._connection, commands, claiming, self._now, refused, amended)
+                break
             except writes.Unheld as unheld:
                 refused[unheld.number] = unheld.refusal
                 self.undo()
+        self._connection.executemany(_SAY, [(text, task_id) for task_id, text in extras.items()])
+        return outcomes
+
+    def told(self, outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
+        """Return outcomes with what the source says of their tasks beyond the fields of Taskdeck; those that have a
+        task as it was left in the end have it as it is on record now.
+        """
+        latest = {outcome.command.task_id: outcome.task for outcome in outcomes}
+        there = self.tasks([task_id for task_id, task in latest.items() if task is not None])
+
+        def whole(task: Task | None) -> Task | None:
+            found = None if task is None else there.get(task.id)
+            if task is None or found is None:
+                return task
+            left = latest[task.id]
+            is_last = left is not None and left.version == task.version
+            return found if is_last else replace(task, extra=found.extra)
+
+        return tuple(replace(outcome, task=whole(outcome.task)) for outcome in outcomes)
 
     def undone(self, outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
         """Take everything back, and return the outcomes of an all-or-nothing `apply` that one refusal has undone."""
         self.undo()
-        return writes.undone(self._connection, outcomes)
+        return self.told(writes.undone(self._connection, outcomes))
 
     def _read_last(self) -> None:
         found = fetch(self._connection, _LAST)

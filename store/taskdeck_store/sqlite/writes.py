@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import apsw
 from msgspec.structs import replace
@@ -52,6 +52,13 @@ _MOVED = ("state", "state_since", *_TOUCHED)
 _INSERT_TASK = f"INSERT INTO tasks ({', '.join(rows.WRITTEN)}) VALUES ({', '.join('?' * len(rows.WRITTEN))})"
 
 
+Amend: TypeAlias = Callable[[Transition], Transition]
+
+
+def _as_asked(move: Transition) -> Transition:
+    return move
+
+
 class Unheld(Exception):
     """The database refused the values of a command; what the transaction did so far must be undone."""
 
@@ -67,17 +74,19 @@ def transact(
     claiming: Claiming | None,
     now: Clock,
     refused: Mapping[int, Refusal],
+    added: Amend = _as_asked,
 ) -> list[Outcome]:
     """Carry out the commands in order, then start what is claimed, and return the outcomes; nothing is committed.
 
-    `refused` holds, by a command's number, what an earlier try found. Raises Unheld.
+    `refused` holds, by a command's number, what an earlier try found. `added` may say more of a task that is added
+    than was asked for. Raises Unheld.
     """
     at = now()
-    outcomes = [_tried(connection, command, number, at, refused) for number, command in enumerate(commands)]
+    outcomes = [_tried(connection, command, number, at, refused, added) for number, command in enumerate(commands)]
     if claiming is not None:
         ids = reads.claimable(connection, claiming, at, {command.task_id for command in commands})
         outcomes += [
-            _tried(connection, start(claiming, task_id, at), number, at, refused)
+            _tried(connection, start(claiming, task_id, at), number, at, refused, added)
             for number, task_id in enumerate(ids, len(commands))
         ]
     return outcomes
@@ -114,10 +123,12 @@ def renew(connection: Connection, held: Mapping[str, Claim], until: Time) -> fro
     return frozenset(lost)
 
 
-def _tried(connection: Connection, command: Command, number: int, at: Time, refused: Mapping[int, Refusal]) -> Outcome:
+def _tried(
+    connection: Connection, command: Command, number: int, at: Time, refused: Mapping[int, Refusal], added: Amend
+) -> Outcome:
     if number in refused:
         return _refused(connection, command, refused[number])
-    return _outcome(connection, command, number, at)
+    return _outcome(connection, command, number, at, added)
 
 
 def undone(connection: Connection, outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
@@ -131,7 +142,7 @@ def _refused(connection: Connection, command: Command, refusal: Refusal | None) 
     return Outcome(command=command, task=reads.task(connection, command.task_id), refusal=refusal)
 
 
-def _outcome(connection: Connection, command: Command, number: int, at: Time) -> Outcome:
+def _outcome(connection: Connection, command: Command, number: int, at: Time, added: Amend) -> Outcome:
     held = _held(command)
     if isinstance(held, Refusal):
         return _refused(connection, command, held)
@@ -160,6 +171,7 @@ def _outcome(connection: Connection, command: Command, number: int, at: Time) ->
         move = transition(task, held, at)
         if isinstance(move, Refusal):
             return Outcome(command=command, task=task, refusal=move)
+        move = added(move) if task is None else move
         return _moved(connection, command, task, move, at, (last_seq or 0, last_hash if last_seq else BEGINNING))
     except (apsw.ConstraintError, ValueError) as error:
         message = f"cannot {command.action} {command.task_id}: {said(error)}"
