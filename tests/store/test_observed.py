@@ -35,6 +35,7 @@ from taskdeck_store import (
 )
 from taskdeck_store.limits import Limits
 from taskdeck_store.observed.store import ObservedStore
+from taskdeck_store.sqlite import opening
 from taskdeck_store.sqlite.mirror import MirrorStore
 from taskdeck_store.values import EXTERNAL, FOUND_NOTE, OUTSIDE, REMOVED
 from taskdeck_store.verification import verify
@@ -257,6 +258,18 @@ def test_two_handles_put_one_change_on_record_once(opened: Opened) -> None:
     assert other.get("a") == one.get("a")
     assert other.events() == one.events()
     assert verify(one).is_sound
+
+
+def test_two_may_open_it_for_the_first_time_at_once(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = opening.create
+
+    def made_by_another_before(path: Path) -> None:
+        make(path)
+        make(path)
+
+    monkeypatch.setattr(opening, "create", made_by_another_before)
+    _, store = opened()
+    assert store.get("a") is not None
 
 
 def test_who_waits_wakes_for_the_source_and_for_another_handle(opened: Opened) -> None:

@@ -7,7 +7,7 @@ table: what happened elsewhere is put on record as it happened.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -54,8 +54,12 @@ class MirrorStore(SqliteStore):
             message = f"cannot make {path.parent}, where what is seen of {address} is kept: {error.strerror}"
             raise StoreError(Fault.UNWRITABLE, f"{message}; name another folder in XDG_STATE_HOME") from error
         if not path.exists():
-            with suppress(FileExistsError):
+            try:
                 opening.create(path)
+            except StoreError as error:
+                # Another one may have made it since.
+                if error.fault is not Fault.EXISTS or not path.exists():
+                    raise
         mirror = cls(path, address=address, read_only=False, now=now, patience=patience)
         try:
             mirror._drop_rules()
