@@ -107,7 +107,9 @@ CREATE TABLE dependencies (dependency_id INTEGER PRIMARY KEY, task_id INTEGER, d
 
 
 def move(source: Source, task_id: str, *actions: Action, note: str | None = None, **fields: Any) -> Move:
-    """Return the move that commands make of a task as it is seen now, as the state machine works it out."""
+    """Return the move that commands make of a task as it is seen now, as the state machine works it out; the fields
+    go with the first of them.
+    """
     seen = next((task for task in source.look().tasks if task.id == task_id), None)
     return moved(seen, task_id, *actions, note=note, **fields)
 
@@ -116,7 +118,7 @@ def moved(seen: Task | None, task_id: str, *actions: Action, note: str | None = 
     after = seen
     commands: list[Command] = []
     for action in actions:
-        commands.append(command(task_id, action, actor="ada", note=note, **fields))
+        commands.append(command(task_id, action, actor="ada", note=note, **({} if commands else fields)))
         done = transition(after, commands[-1], AT)
         assert isinstance(done, Transition), done
         after = done.task

@@ -39,7 +39,7 @@ def test_each_reads_what_the_other_wrote(tmp_path: Path) -> None:
     moves = [
         move(source, "1.1", Action.APPROVE),
         move(source, "3", Action.SUBMIT, Action.APPROVE),
-        moved(None, "4", Action.ADD, title="Ours", description="added here", depends_on=["3"]),
+        moved(None, "4", Action.ADD, title="Ours", depends_on=["3"]),
     ]
     assert not source.carry_out(moves)
     text = path.read_text()

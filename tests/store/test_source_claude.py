@@ -84,6 +84,14 @@ def test_several_moves_of_which_one_is_refused(folder: Path) -> None:
     assert [task.id for task in source.look().tasks] == ["1", "2", "10", "13", "14"]
 
 
+def test_a_task_is_added_where_it_is_to_stand(folder: Path) -> None:
+    source = opened(folder)
+    done = moved(None, "13", Action.ADD, Action.START, Action.SUBMIT, Action.APPROVE, title="Thirteen")
+    assert not source.carry_out([done, moved(None, "14", Action.ADD, Action.START, title="Fourteen")])
+    states = {task.id: task.state for task in source.look().tasks}
+    assert (states["13"], states["14"]) == (State.COMPLETED, State.IN_PROGRESS)
+
+
 def test_what_the_format_cannot_say_is_refused(folder: Path) -> None:
     source = opened(folder)
     assert "given up" in source.carry_out([move(source, "2", Action.FAIL)])[0].message

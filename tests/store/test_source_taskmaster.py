@@ -141,10 +141,25 @@ def test_a_task_is_added_as_its_neighbours_are(tmp_path: Path) -> None:
     ]
     assert not source.carry_out(moves)
     after = json.loads(path.read_text())
-    assert after["master"]["tasks"][1] == task(7, title="Seven", description="", dependencies=[1])
-    assert after["empty"]["tasks"] == [task("1", title="One", description="", priority="high")]  # type: ignore[arg-type]
+    assert after["master"]["tasks"][1] == task(7, title="Seven", description="Seven", dependencies=[1])
+    one = task("1", title="One", description="One", priority="high")  # type: ignore[arg-type]
+    assert after["empty"]["tasks"] == [one]
     assert path.read_text() == stringified(after)
     assert by_id(source.look())["7"].depends_on == ("1",)
+
+
+def test_a_task_is_added_where_it_is_to_stand(tmp_path: Path) -> None:
+    document = tagged(task(1, status="done"))
+    document["master"]["metadata"] = {"taskCount": 1, "completedCount": 1}
+    path = task_master(tmp_path, document)
+    source = opened(path)
+    done = moved(None, "2", Action.ADD, Action.START, Action.SUBMIT, Action.APPROVE, title="Two")
+    begun = moved(None, "3", Action.ADD, Action.START, title="Three", depends_on=["2"])
+    assert not source.carry_out([done, begun])
+    after = json.loads(path.read_text())["master"]
+    assert [found["status"] for found in after["tasks"]] == ["done", "done", "in-progress"]
+    assert after["tasks"][2]["dependencies"] == [2]
+    assert after["metadata"] == {"taskCount": 3, "completedCount": 2}
 
 
 REFUSED: dict[str, tuple[str, tuple[Action, ...], dict[str, Any], str]] = {
@@ -156,6 +171,8 @@ REFUSED: dict[str, tuple[str, tuple[Action, ...], dict[str, Any], str]] = {
     "a subtask that waits for a task": ("1.1", (Action.EDIT,), {"depends_on": ["2"]}, "subtask on subtasks"),
     "an id that is no number": ("t-1", (Action.ADD,), {"title": "x"}, "take 3"),
     "a tag that is not there": ("none~1", (Action.ADD,), {"title": "x"}, "take 3"),
+    "no description": ("1", (Action.EDIT,), {"description": " "}, "reads no file in which a task has no description"),
+    "a task without one": ("9", (Action.ADD,), {"title": "x", "description": ""}, "has no description"),
     "a number without a word": ("9", (Action.ADD,), {"title": "x", "priority": 4}, "critical (1), high (2)"),
 }
 

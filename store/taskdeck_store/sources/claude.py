@@ -177,7 +177,7 @@ class ClaudeTasks(FileSource):
             "subject": task.title,
             "description": task.description,
             "activeForm": task.title,
-            "status": "pending",
+            "status": word_of(task.state, LIMITS.words),
             "blocks": [],
             "blockedBy": [],
         }

@@ -47,7 +47,7 @@ class Writing:
     def take(self, move: Move, now: Task | None) -> Refusal | None:
         """Take in a move of a task as it stands; return why it cannot be written, and then nothing of it is."""
         if now is None:
-            return self._add(move.task)
+            return self._add(move)
         place = self._found.places.get(now.id)
         if place is None:
             return invalid(now.id, "it was added in this same commit; change it in the next one")
@@ -60,7 +60,7 @@ class Writing:
             if key not in record:
                 return invalid(now.id, f"its record has no {key}, and nothing is added to a record")
             value = self._value(name, move.task, place)
-            if value is None:
+            if value is None or (name == "description" and place.sub is None and _is_blank(value)):
                 return invalid(now.id, _why_not(name))
             values[key] = value
         if values:
@@ -111,11 +111,11 @@ class Writing:
         for place, values in self._values.items():
             if place.tag == tag and place.sub is None and "status" in values:
                 states[place.rank] = values["status"]
-        count = len(states) + len(self._added.get(tag, ()))
+        states += [record["status"] for record in self._added.get(tag, ())]
         told: Record = {
             "lastModified": self._now,
             "updated": self._now,
-            "taskCount": count,
+            "taskCount": len(states),
             "completedCount": states.count(_DONE),
         }
         return {key: value for key, value in told.items() if type(metadata.get(key)) is type(value)}
@@ -165,7 +165,8 @@ class Writing:
                 said.append(other.removeprefix(shown_id(tag, "")))
         return said
 
-    def _add(self, task: Task) -> Refusal | None:
+    def _add(self, move: Move) -> Refusal | None:
+        task = move.task
         tag, own = self._split(task.id)
         if not isinstance(self._inner(tag).get("tasks"), list):
             return invalid(task.id, f"there is no tag {tag or MASTER}; make it with task-master add-tag")
@@ -183,14 +184,17 @@ class Writing:
             return invalid(task.id, _why_not("priority"))
         if any(name != (tag or MASTER) for name in task.tags):
             return invalid(task.id, "the tag of a task is where it lies, and it has no others")
+        is_given = any("description" in command.fields for command in move.commands)
+        if is_given and _is_blank(task.description):
+            return invalid(task.id, _why_not("description"))
         as_number = bool(every) and type(every[-1].get("id")) is int
         record: Record = {
             "id": int(own) if as_number else own,
             "title": task.title,
-            "description": task.description,
+            "description": task.description if is_given else task.title,
             "details": "",
             "testStrategy": "",
-            "status": "pending",
+            "status": word_of(task.state, LIMITS.words),
             "dependencies": needed,
             "priority": level,
             "subtasks": [],
@@ -204,7 +208,13 @@ def _why_not(name: str) -> str:
     if name == "priority":
         words = ", ".join(f"{word} ({number})" for word, number in PRIORITIES.items())
         return f"its priority can be {words}, and no other"
+    if name == "description":
+        return "Task Master reads no file in which a task has no description"
     return "a task can depend on tasks of its own tag alone, and a subtask on subtasks"
+
+
+def _is_blank(value: Json) -> bool:
+    return isinstance(value, str) and not value.strip()
 
 
 def _member(text: str, span: Span, key: str) -> Span:
