@@ -11,31 +11,20 @@ from tempfile import TemporaryDirectory
 from msgspec import Struct
 from msgspec.structs import replace
 
-from taskdeck_store import clock, machine
+from taskdeck_store import clock
 from taskdeck_store.address import foreign_kind, kind_by_suffix, open_store, path_of
 from taskdeck_store.audit import BEGINNING, sealed
 from taskdeck_store.backup import KINDS, checked, new_store
 from taskdeck_store.contract import Fault, Store, StoreError
-from taskdeck_store.machine import Command, command, new_operation
-from taskdeck_store.reach import why_unable, why_unset
+from taskdeck_store.fitting import Planner
 from taskdeck_store.readable import open_readable
 from taskdeck_store.remains import Salvage
 from taskdeck_store.replay import fold
 from taskdeck_store.salvage import salvaging_of
-from taskdeck_store.values import FIELDS, Action, Event, Json, State, Task, Time
+from taskdeck_store.values import FIELDS, Action, Event, Task, Time
 
-_WAYS: Mapping[State, tuple[Action, ...]] = {
-    State.PENDING: (),
-    State.IN_PROGRESS: (Action.START,),
-    State.REVIEW: (Action.START, Action.SUBMIT),
-    State.COMPLETED: (Action.START, Action.SUBMIT, Action.APPROVE),
-    State.FAILED: (Action.FAIL,),
-}
-"""How a task that was added gets to where it stood."""
 _GIVEN = ("created_at", "updated_at", "state_since")
-_STAMPS = (*_GIVEN, "lease_until")
 _AT_ONCE = 200
-_PLAIN = Task(id="", title="")
 
 
 class Converted(Struct, frozen=True, kw_only=True):
@@ -43,8 +32,9 @@ class Converted(Struct, frozen=True, kw_only=True):
 
     `tasks` and `events` count what is in the target because of it. `unkept` counts, by field, the tasks of which the
     target does not hold what the source says there; `refused` has the reason for each task that it does not hold at
-    all, or not in its state. `renumbered` says that the events could not keep their numbers and hashes. `problem` is
-    what a check of the new store found.
+    all, or not in its state. `renamed` has, by the source's ids, those that tasks got because they could not keep
+    theirs. `renumbered` says that the events could not keep their numbers and hashes. `problem` is what a check of the
+    new store found.
     """
 
     kind: str
@@ -53,6 +43,7 @@ class Converted(Struct, frozen=True, kw_only=True):
     events: int
     unkept: Mapping[str, int] = {}
     refused: Mapping[str, str] = {}
+    renamed: Mapping[str, str] = {}
     renumbered: bool = False
     dry: bool = False
     problem: str | None = None
@@ -179,86 +170,49 @@ def _sealed(events: Sequence[Event]) -> Iterator[Event]:
 def _added(source: Store, target: str, actor: str, dry: bool, now: clock.Clock) -> Converted:
     """Have the tasks added to what is there, and moved to where they stood."""
     tasks = _in_order(source.tasks())
-    note = f"converted from {source.address}"
-    with closing(open_store(target, now=now, read_only=dry)) as store:
-        if store.read_only and not dry:
+    is_ours = foreign_kind(target) is None
+    # To open one of ours for writing would bring an older layout up to date.
+    with closing(open_store(target, now=now, read_only=dry and is_ours)) as store:
+        if store.read_only and not (dry and is_ours):
             why = store.limits.read_only or "it cannot be written to"
             raise StoreError(Fault.READ_ONLY, f"cannot convert into {target}: {why}; nothing was changed")
+        planner = Planner(source.address, store, actor)
         refused: dict[str, str] = {}
+        renamed: dict[str, str] = {}
         unkept: Counter[str] = Counter()
         events = added = 0
         for batch in (tasks[start : start + _AT_ONCE] for start in range(0, len(tasks), _AT_ONCE)):
-            planned = [_plan(task, store, actor, note) for task in batch]
-            outcomes = store.apply([one for plan in planned for one in plan.commands]) if not dry else ()
-            refused |= {plan.task.id: plan.refusal for plan in planned if plan.refusal is not None}
+            planned = planner.planned(batch)
+            try:
+                outcomes = store.apply([one for plan in planned for one in plan.commands]) if not dry else ()
+            except StoreError as error:
+                if added:
+                    message = f"{error.message}; before that, {added:,} of {len(tasks):,} tasks were put into {target}"
+                    raise StoreError(error.fault, message) from error
+                raise
             missed = {one.command.task_id: one.refusal.message for one in outcomes[::-1] if one.refusal is not None}
-            refused |= missed
             events += sum(one.event is not None for one in outcomes)
             done = {one.command.task_id for one in outcomes if one.event is not None}
             for plan in planned:
-                if plan.commands and (dry or plan.task.id in done):
+                refusal = plan.refusal or missed.get(plan.new_id)
+                if refusal is not None:
+                    refused[plan.task.id] = refusal
+                if plan.commands and (dry or plan.new_id in done):
                     added += 1
                     unkept.update(plan.unkept)
+                    if plan.new_id != plan.task.id:
+                        renamed[plan.task.id] = plan.new_id
         kind = store.kind
-    return Converted(kind=kind, target=target, tasks=added, events=events, unkept=unkept, refused=refused, dry=dry)
-
-
-class _Plan(Struct, frozen=True, kw_only=True):
-    """What is asked for a task: nothing, with why; or commands, which leave some of its fields behind."""
-
-    task: Task
-    commands: tuple[Command, ...] = ()
-    unkept: tuple[str, ...] = ()
-    refusal: str | None = None
-
-
-def _plan(task: Task, store: Store, actor: str, note: str) -> _Plan:
-    limits = store.limits
-    if store.get(task.id) is not None:
-        return _Plan(task=task, refusal=f"{task.id} is there already; it was left as it is")
-    way = _WAYS[task.state]
-    unable = next(filter(None, (limits.refuses.get(action) for action in (Action.ADD, *way))), None)
-    if unable is None and task.state in limits.lacks:
-        unable = why_unable(way[-1], limits)
-    if unable is not None:
-        return _Plan(task=task, refusal=f"{task.id} is {machine.said(task.state)}: {unable}")
-    # What a task depends on would keep it from being started, whatever came of that where it was.
-    late = ("depends_on",) if way else ()
-    given = {name: getattr(task, name) for name in machine.EDITABLE if name not in late}
-    fields = {
-        name: machine.plain(value)
-        for name, value in given.items()
-        if value not in (None, "", ()) and why_unset(store.kind, limits, name, value) is None
-    }
-    group = new_operation()
-    commands = [command(task.id, Action.ADD, actor=actor, note=note, group=group, **fields)]
-    for action in way:
-        more: dict[str, Json] = {}
-        if action is Action.SUBMIT and task.result is not None:
-            more["result"] = task.result
-        elif action is Action.FAIL and task.error is not None:
-            more["error"] = task.error
-        elif action is Action.START and task.owner is not None:
-            more["owner"] = task.owner
-        commands.append(command(task.id, action, actor=actor, note=note, group=group, **more))
-    if late and task.depends_on and why_unset(store.kind, limits, "depends_on", task.depends_on) is None:
-        waits = list(task.depends_on)
-        commands.append(command(task.id, Action.EDIT, actor=actor, note=note, group=group, depends_on=waits))
-    return _Plan(task=task, commands=tuple(commands), unkept=_unkept(task, store, way))
-
-
-def _unkept(task: Task, store: Store, way: Sequence[Action]) -> tuple[str, ...]:
-    """Return the fields in which the target will not say of a task what the source says."""
-    set_by = {"result": Action.SUBMIT, "error": Action.FAIL, "owner": Action.START}
-    lost = [*task.extra]
-    for name in FIELDS:
-        value = getattr(task, name)
-        if name in ("id", "title", "state", *_STAMPS) or value == getattr(_PLAIN, name):
-            continue
-        is_set = name in machine.EDITABLE or set_by.get(name) in way
-        if not is_set or why_unset(store.kind, store.limits, name, value) is not None:
-            lost.append(name)
-    return tuple(lost)
+    return Converted(
+        kind=kind,
+        target=target,
+        tasks=added,
+        events=events,
+        unkept=unkept,
+        refused=refused,
+        renamed=renamed,
+        dry=dry,
+    )
 
 
 def _in_order(tasks: Sequence[Task]) -> list[Task]:

@@ -17,11 +17,12 @@ class Limits(Struct, frozen=True, kw_only=True):
     reason, which is a whole clause: "Claude Code has no state for it". `fields` are the fields of a task that the
     format keeps; of the others only the log knows. `fixed` are those of them that are shown and that no command can
     set, each with the reason, a clause as well; `only` are those that can be nothing but some values, with the format's
-    words for these. `ids` is a clause that says which ids a new task can have, where not any. `tied` says that what is
-    taken away is taken out of what others depend on as well. `whole` says that several tasks are written in one atomic
-    commit. `observed` says that the log is none of the store's own: it has what was seen and done from this machine,
-    and lies at `log`. `read_only` is why nothing can be written at all, as a clause. `notes` are sentences that one
-    should read before one writes to the store.
+    words for these. `ids` is a clause that says which ids a new task can have, where not any, and `next_id` is
+    the lowest of them, where they are whole numbers. `tied` says that what is taken away is taken out of what others
+    depend on as well. `whole` says that several tasks are written in one atomic commit. `observed` says that the log is
+    none of the store's own: it has what was seen and done from this machine, and lies at `log`. `read_only` is why
+    nothing can be written at all, as a clause. `notes` are sentences that one should read before one writes to the
+    store.
     """
 
     words: Mapping[str, State]
@@ -31,6 +32,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     fixed: Mapping[str, str] = {}
     only: Mapping[str, Mapping[str, Json]] = {}
     ids: str | None = None
+    next_id: int | None = None
     tied: bool = False
     whole: bool = True
     observed: bool = False

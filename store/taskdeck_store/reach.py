@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from itertools import count
 
 from taskdeck_store.contract import Outcome
 from taskdeck_store.limits import Limits
@@ -120,6 +122,14 @@ def not_held(limits: Limits, outcomes: Sequence[Outcome]) -> dict[int, Refusal]:
             action = Action(end.event.action)
             refused[number] = refusal(outcome.command, why_unable(action, limits) or limits.lacks[state])
     return refused
+
+
+def new_ids(limits: Limits) -> Iterator[str]:
+    """Yield ids for tasks that are to be added: each 48 random bits, or the numbers that the format wants next."""
+    if limits.next_id is not None:
+        yield from map(str, count(limits.next_id))
+    while True:
+        yield f"t-{os.urandom(6).hex()}"
 
 
 def refusal(command: Command, why: str) -> Refusal:

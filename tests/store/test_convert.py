@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from ledgers import Ledger
 
+from foreign.files import tagged, task, task_master
 from taskdeck_store import (
     Action,
     Fault,
@@ -34,7 +35,8 @@ TARGETS = ("made.db", "made.json")
 @pytest.fixture(autouse=True)
 def ledgers_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(kinds, "_OURS", ("ledgers:KIND",))
+    ours = ("ledgers:KIND", "taskdeck_store.sources.taskmaster:KIND", "taskdeck_store.sources.ralph:KIND")
+    monkeypatch.setattr(kinds, "_OURS", ours)
 
 
 def filled(path: Path) -> str:
@@ -169,6 +171,14 @@ def test_into_a_store_that_is_there_each_task_is_moved_to_where_it_stood(tmp_pat
 
 
 @pytest.mark.parametrize("dry", [True, False])
+def test_into_what_cannot_be_written_to_nothing_is_planned(tmp_path: Path, dry: bool) -> None:
+    stories = tmp_path / "prd.json"
+    stories.write_text(json.dumps({"userStories": [{"id": "a", "title": "A", "passes": False}]}))
+    with pytest.raises(StoreError, match="a story passes when"):
+        convert(filled(tmp_path / "tasks.json"), str(stories), actor="me", into=True, dry=dry)
+
+
+@pytest.mark.parametrize("dry", [True, False])
 def test_into_what_others_own_what_does_not_fit_is_told(tmp_path: Path, dry: bool) -> None:
     address, ledger = filled(tmp_path / "tasks.json"), tmp_path / "work.ledger"
     Ledger(ledger).save({})
@@ -196,6 +206,28 @@ def test_what_a_format_cannot_be_given_is_left_out_and_the_task_added(
     assert (found.tasks, found.refused, found.unkept) == (1, {}, {"priority": 1, "tags": 1})
     (task,) = json.loads(theirs.read_text())["master"]["tasks"]
     assert (task["title"], task["description"], task["priority"]) == ("one", "d", "medium")
+
+
+def test_where_ids_are_numbers_tasks_get_the_next_ones_and_are_known_again(tmp_path: Path) -> None:
+    address, there = filled(tmp_path / "tasks.db"), str(task_master(tmp_path, tagged(task(1), task(4))))
+    with closing(open_store(address)) as store:
+        store.apply([command("6", Action.ADD, actor="me", title="six", priority=9, depends_on=["in_progress"])])
+    content = Path(there).read_bytes()
+    dry = convert(address, there, actor="me", into=True, dry=True)
+    assert Path(there).read_bytes() == content
+    found = convert(address, there, actor="me", into=True)
+    assert (dry.tasks, dry.refused, dry.renamed, dry.unkept) == (5, found.refused, found.renamed, found.unkept)
+    assert (found.tasks, [*found.refused]) == (5, ["failed"])
+    assert found.renamed == {"review": "5", "pending": "6", "in_progress": "7", "6": "8", "completed": "9"}
+    assert found.unkept == {"tags": 4, "data": 4, "priority": 5, "owner": 3, "result": 2}
+    with closing(open_store(there)) as store:
+        states = {one.id: one.state for one in store.tasks()}
+        assert (states["5"], states["7"], states["9"]) == (State.REVIEW, State.IN_PROGRESS, State.COMPLETED)
+        waits = {one.id: one.depends_on for one in store.tasks() if one.depends_on}
+        assert waits == {"6": ("5",), "8": ("7",)}
+        assert store.get("8").priority == 5  # type: ignore[union-attr]
+    again = convert(address, there, actor="me", into=True)
+    assert (again.tasks, again.refused["6"]) == (0, "6 is there already, as 8; it was left as it is")
 
 
 def test_from_what_others_own_the_observed_log_comes_along(tmp_path: Path) -> None:

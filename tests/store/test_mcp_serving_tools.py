@@ -11,6 +11,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_stage import ERAS, asking, made
 
+from foreign.files import tagged, task, task_master
 from taskdeck_store import Action, Pausing, command, open_store
 from taskdeck_store.machine import TABLE
 from taskdeck_store.mcp.serving.tools import TOOLS
@@ -273,6 +274,13 @@ async def test_the_tools_of_the_seed_do_what_theirs_do(tmp_path: Path) -> None:
         assert (await asked.refused("retry_task", task_id=other))[0] == "invalid"
         back = await asked.call("retry_task", task_id=other, feedback="longer")
         assert (back["event"]["action"], back["task"]["state"]) == ("reject", "pending")
+
+
+async def test_a_task_is_added_to_what_others_keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    async with asking(str(task_master(tmp_path, tagged(task(1))))) as asked:
+        assert (await asked.call("add_task", description="Two"))["task"]["id"] == "2"
+        assert (await asked.call("add", title="Three"))["task"]["id"] == "3"
 
 
 async def test_the_next_task_is_none_that_is_paused_blocked_or_left_until_later(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cli_stage import PROGRAM, taskdeck, told
 
+from foreign.files import claude, tagged, task, task_master
 from taskdeck_store.clock import plus, utc_now
 from taskdeck_store.machine import wrong_id
 
@@ -53,6 +54,20 @@ def test_a_task_without_an_id_gets_one_of_its_own(store: str) -> None:
     ids = {task["id"] for task in tasks(store)}
     assert len(ids) == 3
     assert [wrong_id(task_id) for task_id in ids] == [None] * 3
+
+
+@pytest.mark.parametrize("kind", ["Task Master", "Claude Code"])
+def test_where_ids_are_numbers_a_task_without_one_gets_the_next(kind: str, tmp_path: Path) -> None:
+    folder = tmp_path / ".claude" / "tasks" / "a-list"
+    store = str(task_master(tmp_path, tagged(task(1), task(4)))) if kind == "Task Master" else str(folder)
+    claude(folder, 4)
+    assert [one["task_id"] for one in told(taskdeck("add", store, "x", "--json"))] == ["5"]
+    if kind == "Task Master":
+        ran = taskdeck("add", store, "-", "--json", stdin='"y"\n{"id": "6", "title": "z"}\n"w"\n')
+        assert [one["task_id"] for one in told(ran)] == ["7", "6", "8"]
+    else:
+        (folder / ".highwatermark").write_text("12")
+        assert [one["task_id"] for one in told(taskdeck("add", store, "x", "--json"))] == ["13"]
 
 
 def test_a_task_is_added_for_later(store: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from taskdeck_store.contract import Fault, StoreError
 from taskdeck_store.jsonstyle import Style, edited, written
@@ -56,6 +57,7 @@ _HIGHEST = ".highwatermark"
 _KNOWN = frozenset(("id", "subject", "description", "status", "blockedBy"))
 _KEYS = {"title": "subject", "description": "description", "state": "status"}
 _TASK = re.compile(rb'\s*\{[^{}]*"(?:subject|status|activeForm)"\s*:')
+_NUMBER = re.compile("[0-9]{1,15}")
 _FEW = 5
 _PATIENCE = STALE + 2.0
 
@@ -95,6 +97,7 @@ class ClaudeTasks(FileSource):
         return files_in(self._path, ".json")
 
     def _read(self) -> Sight:
+        self.limits = replace(LIMITS, next_id=self._highest() + 1)
         return self._gathered()[0]
 
     def _gathered(self) -> tuple[Sight, dict[str, _File]]:
@@ -166,8 +169,7 @@ class ClaudeTasks(FileSource):
         return None
 
     def _added(self, task: Task, seen: _Seen) -> Refusal | None:
-        highest = max((int(known) for known in seen.files if known.isdigit() and len(known) < 15), default=0)
-        highest = max(highest, self._highest())
+        highest = self._highest()
         if not (task.id.isascii() and task.id.isdigit()) or not highest < int(task.id[:15]) == int(task.id):
             return invalid(task.id, f"{LIMITS.ids}; take {highest + 1}")
         if task.depends_on:
@@ -194,8 +196,10 @@ class ClaudeTasks(FileSource):
         return None
 
     def _highest(self) -> int:
-        text = head(self._path / _HIGHEST, 20).decode(errors="replace").strip()
-        return int(text) if text.isascii() and text.isdigit() else 0
+        """Return the highest number that is the id of a task, or ever was."""
+        names = (Path(path).stem for path in files_in(self._path, ".json"))
+        kept = head(self._path / _HIGHEST, 20).decode(errors="replace").strip()
+        return max((int(text) for text in (*names, kept) if _NUMBER.fullmatch(text)), default=0)
 
 
 def _file(path: Path) -> _File:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from taskdeck_store.clock import Clock, utc_now
 from taskdeck_store.machine import Code, Refusal
 from taskdeck_store.source import Kind, Move, Sight
@@ -18,7 +20,7 @@ from taskdeck_store.sources.changing import put, why_not
 from taskdeck_store.sources.files import FileSource
 from taskdeck_store.sources.folderlock import STALE, FolderLock
 from taskdeck_store.sources.reading import content, head, is_file, said
-from taskdeck_store.sources.taskmasterfile import LIMITS, read
+from taskdeck_store.sources.taskmasterfile import LIMITS, MASTER, is_tagged, next_id, read
 from taskdeck_store.sources.taskmasterwriting import Writing
 from taskdeck_store.watch import FolderWatch
 
@@ -45,7 +47,10 @@ class TaskMaster(FileSource):
         self.read_only = _why_read_only(self._real)
 
     def _read(self) -> Sight:
-        return read(self._path, content(self._path)).sight
+        found = read(self._path, content(self._path))
+        tag = MASTER if is_tagged(found.document) else None
+        self.limits = replace(LIMITS, next_id=next_id(found.document, tag))
+        return found.sight
 
     def carry_out(self, moves: Sequence[Move]) -> Mapping[int, Refusal]:
         """Write moves in one commit; return those that were refused. Raises StoreError."""

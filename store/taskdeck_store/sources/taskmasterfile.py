@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -55,6 +56,7 @@ LIMITS = Limits(
 )
 
 MASTER = "master"
+NUMBER = re.compile("[1-9][0-9]{0,14}")
 _MARK = "~"
 _PLAIN = ("pending", "in-progress", "review", "done", "completed")
 _KNOWN = frozenset(
@@ -115,6 +117,15 @@ def shown_id(tag: str | None, own: str) -> str:
 def own_id(value: Json) -> str:
     """Return the id of a task or subtask within its list, '' where it has none."""
     return safe_id(id_text(value) or "")
+
+
+def next_id(document: Record, tag: str | None) -> int:
+    """Return the number after all those that are ids of a tag's tasks; None is the tag of a file without tags."""
+    inner = document if tag is None else document.get(tag)
+    tasks = inner.get("tasks") if isinstance(inner, dict) else None
+    records = tasks if isinstance(tasks, list) else []
+    ids = [own_id(record.get("id")) for record in records if isinstance(record, dict)]
+    return max((int(own) for own in ids if NUMBER.fullmatch(own)), default=0) + 1
 
 
 def _add_tag(found: Gathering, places: dict[str, Place], tag: str | None, tasks: list[Json]) -> None:

@@ -5,7 +5,6 @@ What is new is laid out as its neighbours are, and as `JSON.stringify` would do 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -16,7 +15,7 @@ from taskdeck_store.jsonstyle import replaced, style_of, written
 from taskdeck_store.machine import Refusal
 from taskdeck_store.source import Move
 from taskdeck_store.sources.changing import asked, invalid, number_word, word_of
-from taskdeck_store.sources.taskmasterfile import LIMITS, MASTER, Place, Reading, is_tagged, own_id, shown_id
+from taskdeck_store.sources.taskmasterfile import LIMITS, MASTER, NUMBER, Place, Reading, is_tagged, next_id, shown_id
 from taskdeck_store.sources.translation import PRIORITIES, Record
 from taskdeck_store.values import Json, Task, Time
 
@@ -30,7 +29,6 @@ _KEYS = {
     "priority": "priority",
     "depends_on": "dependencies",
 }
-_NUMBER = re.compile("[1-9][0-9]{0,14}")
 _DONE = "done"
 
 
@@ -171,10 +169,8 @@ class Writing:
         if not isinstance(self._inner(tag).get("tasks"), list):
             return invalid(task.id, f"there is no tag {tag or MASTER}; make it with task-master add-tag")
         every = [record for record in self._inner(tag)["tasks"] if isinstance(record, dict)]
-        ids = [own_id(record.get("id")) for record in (*every, *self._added.get(tag, ()))]
-        if own in ids or not _NUMBER.fullmatch(own):
-            highest = max((int(known) for known in ids if _NUMBER.fullmatch(known)), default=0)
-            free = shown_id(tag, str(highest + 1))
+        if task.id in self._found.places or task.id in self._new or not NUMBER.fullmatch(own):
+            free = shown_id(tag, str(next_id(self._found.document, tag)))
             return invalid(task.id, f"{LIMITS.ids}; take {free}")
         needed = self._dependencies(task, tag, None)
         if needed is None:

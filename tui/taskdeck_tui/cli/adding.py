@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 
 from taskdeck_store import clock, create_store, jsontext, open_store
-from taskdeck_store.machine import EDITABLE, Command, command, new_operation, wrong_field, wrong_id
+from taskdeck_store.machine import EDITABLE, command, new_operation, wrong_field, wrong_id
 from taskdeck_store.moments import parse_moment
+from taskdeck_store.reach import new_ids
 from taskdeck_store.values import Action, Json, Time
 from taskdeck_tui.cli.acting import told
 from taskdeck_tui.cli.actor import actor
@@ -49,10 +49,9 @@ def add(options: Namespace, output: Output) -> Exit:
             raise UsageError(f"{needs}; lines from stdin bring their own")
         return _add_lines(options, sender, output)
     title = {"title": options.title}
-    task_id = options.id if options.id is not None else new_id()
-    asked = command(task_id, Action.ADD, actor=sender, **title, **fields)
     with closing(open_store(options.store)) as store:
-        outcomes = store.apply([asked])
+        task_id = options.id if options.id is not None else next(new_ids(store.limits))
+        outcomes = store.apply([command(task_id, Action.ADD, actor=sender, **title, **fields)])
         output.mended(store.mended)
         return tell([told(outcome) for outcome in outcomes], output)
 
@@ -67,24 +66,22 @@ def moment_given(text: str | None) -> Time | None:
         raise UsageError(f"--not-before: {error}") from None
 
 
-def new_id() -> str:
-    """Return a task id that nobody else has: 48 random bits."""
-    return f"t-{os.urandom(6).hex()}"
-
-
 def _add_lines(options: Namespace, sender: str, output: Output) -> Exit:
-    lines: list[int] = []
-    commands: list[Command] = []
+    asked = list(_read(_stdin()))
     seen: dict[str, int] = {}
-    group = new_operation()
-    for line, task_id, fields in _read(_stdin()):
-        if task_id in seen:
+    for line, task_id, _ in asked:
+        if task_id is not None and task_id in seen:
             message = f"line {line}: the id {task_id} is that of line {seen[task_id]} too; nothing was added"
             raise UsageError(message, {"line": line, "task_id": task_id})
-        seen[task_id] = line
-        lines.append(line)
-        commands.append(command(task_id, Action.ADD, actor=sender, group=group, **fields))
+        seen |= {} if task_id is None else {task_id: line}
+    lines = [line for line, _, _ in asked]
+    group = new_operation()
     with closing(open_store(options.store)) as store:
+        free = (task_id for task_id in new_ids(store.limits) if task_id not in seen)
+        commands = [
+            command(task_id or next(free), Action.ADD, actor=sender, group=group, **fields)
+            for _, task_id, fields in asked
+        ]
         outcomes = store.apply(commands, whole=True)
     output.mended(store.mended)
     refused = next((at for at, outcome in enumerate(outcomes) if outcome.refusal is not None), None)
@@ -103,8 +100,10 @@ def _stdin() -> Iterable[bytes]:
     return sys.stdin.buffer
 
 
-def _read(lines: Iterable[bytes]) -> Iterator[tuple[int, str, Mapping[str, Json]]]:
-    """Yield number, id and fields of each line that is not blank. Raises UsageError at the first wrong one."""
+def _read(lines: Iterable[bytes]) -> Iterator[tuple[int, str | None, Mapping[str, Json]]]:
+    """Yield number, id (None: it names none) and fields of each line that is not blank. Raises UsageError at the first
+    wrong one.
+    """
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -113,7 +112,7 @@ def _read(lines: Iterable[bytes]) -> Iterator[tuple[int, str, Mapping[str, Json]
         except ValueError as error:
             raise UsageError(f"line {number}: {error}; nothing was added", {"line": number}) from None
         task_id = fields.pop("id", None)
-        yield number, new_id() if task_id is None else task_id, fields
+        yield number, task_id, fields
 
 
 def _fields(line: bytes) -> dict[str, Json]:

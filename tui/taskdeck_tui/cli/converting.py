@@ -41,6 +41,11 @@ def _told(found: converting.Converted) -> list[str]:
     lines = [f"{did} {found.tasks:,} tasks{history} into {found.target} ({found.kind})"]
     if found.renumbered:
         lines.append("the events got new numbers and hashes: not all of the source's log is there")
+    if found.renamed:
+        lines.append(f"{found.kind} knows {len(found.renamed):,} of them by other ids:")
+        lines += [f"  {old} is {new}" for old, new in list(found.renamed.items())[:_NAMED]]
+        if len(found.renamed) > _NAMED:
+            lines.append(f"  … and {len(found.renamed) - _NAMED:,} more; all of them: --json")
     if found.unkept:
         lines.append(f"{found.kind} does not hold all that they said:")
         lines += [f"  {name}: of {count:,} tasks" for name, count in sorted(found.unkept.items())]

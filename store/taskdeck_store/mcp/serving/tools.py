@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -33,6 +32,7 @@ from taskdeck_store.pausing import query_of
 from taskdeck_store.query.match import matches
 from taskdeck_store.query.parse import parse
 from taskdeck_store.query.terms import EVERYTHING, Query
+from taskdeck_store.reach import new_ids
 from taskdeck_store.values import Action, Json, State, Time
 
 _PAGE = 100
@@ -123,7 +123,7 @@ def _acts(rule: Rule) -> Does:
             if fields.get(name) is not None:
                 fields[name] = _moment(name, fields[name])
         is_new = rule.action is Action.ADD
-        task_id = given["task_id"] if not is_new else _new_id() if given["id"] is UNSET else given["id"]
+        task_id = given["task_id"] if not is_new else await _new_id(call) if given["id"] is UNSET else given["id"]
         expect = None if is_new else given["expect"]
         asked_for = command(
             task_id,
@@ -192,10 +192,15 @@ async def _wait(call: Call, asked: inputs.WaitInput) -> Verdict:
 async def _seed_add(call: Call, asked: inputs.SeedAddInput) -> Done:
     lines = asked.description.strip().splitlines()
     title = lines[0].strip()[:TITLE_LIMIT] if lines else ""
-    fields: dict[str, Json] = {"title": title, "priority": asked.priority, "max_attempts": asked.max_attempts}
+    fields: dict[str, Json] = {"title": title}
+    plain = inputs.SeedAddInput(description="")
+    # What a task is without a word need not be said, and not every store could keep it.
+    fields |= {
+        name: value for name in ("priority", "max_attempts") if (value := getattr(asked, name)) != getattr(plain, name)
+    }
     if title != asked.description:
         fields["description"] = asked.description
-    return await _done(call, command(_new_id(), Action.ADD, actor=call.actor, **fields))
+    return await _done(call, command(await _new_id(call), Action.ADD, actor=call.actor, **fields))
 
 
 async def _seed_start(call: Call, asked: inputs.SeedStartInput) -> Done:
@@ -242,6 +247,10 @@ async def _seed_next(call: Call, asked: inputs.NoInput) -> Next:
     return await call.reads.ask(read)
 
 
+async def _new_id(call: Call) -> str:
+    return await call.commits.ask(lambda store: next(new_ids(store.limits)))
+
+
 async def _done(call: Call, *commands: Command) -> Done:
     """Carry out commands for one task, all or none. Raises Refused, and StoreError."""
 
@@ -267,7 +276,8 @@ def _refused(refusal: Refusal, outcome: Outcome | None = None) -> Refused:
 
 def _refuse_read_only(store: Store) -> None:
     if store.read_only:
-        raise Refused(Code.READ_ONLY, f"{store.address} is open read-only; nothing was changed")
+        why = f" ({store.limits.read_only})" if store.limits.read_only else ""
+        raise Refused(Code.READ_ONLY, f"{store.address} is open read-only{why}; nothing was changed")
 
 
 def _query(text: str, actor: str) -> Query:
@@ -282,11 +292,6 @@ def _moment(name: str, text: str) -> Time:
         return parse_moment(text, clock.utc_now(), ahead=True)
     except ValueError as error:
         raise Refused(Code.INVALID, f"{name}: {error}") from None
-
-
-def _new_id() -> str:
-    """Return a task id that nobody else has: 48 random bits."""
-    return f"t-{os.urandom(6).hex()}"
 
 
 def _from(rule: Rule) -> str:
