@@ -76,7 +76,12 @@ def create_store(address: str) -> None:
     path = path_of(address)
     if path.is_symlink() or path.exists():
         raise StoreError(Fault.EXISTS, f"{path} exists already; nothing was changed")
-    if kind_by_suffix(path) == "sqlite":
+    from taskdeck_store import kinds
+
+    kind = kinds.kind_for(path)
+    if kind is not None and kind.create is not None:
+        kind.create(address)
+    elif kind_by_suffix(path) == "sqlite":
         from taskdeck_store.sqlite.store import SqliteStore
 
         SqliteStore.create(path)

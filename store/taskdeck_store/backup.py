@@ -191,7 +191,7 @@ def _refuse_taken(copying: _Copying, path: Path, kind: Kind) -> None:
     if kind == "json" and kind_by_suffix(path) != kind:
         message = f"{path} is named like a SQLite file, and this is a JSON store; name it {path.stem}.json"
         raise StoreError(Fault.FOREIGN, message)
-    for file in copying.files(path):
+    for file in reversed(copying.files(path)):
         if os.path.lexists(file):
             raise _taken(file)
 

@@ -17,6 +17,7 @@ from taskdeck_store.audit import BEGINNING, sealed
 from taskdeck_store.backup import KINDS, checked, new_store
 from taskdeck_store.contract import Fault, Store, StoreError
 from taskdeck_store.fitting import Planner
+from taskdeck_store.kinds import kind_for
 from taskdeck_store.readable import open_readable
 from taskdeck_store.remains import Salvage
 from taskdeck_store.replay import fold
@@ -62,10 +63,22 @@ def convert(
             raise StoreError(Fault.DAMAGED, source.damage)
         if into:
             return _added(source, target, actor, dry, now)
-        if foreign_kind(target) is not None:
-            message = f"{target} is there already; nothing was changed; to add the tasks to what it has: --into"
-            raise StoreError(Fault.EXISTS, message)
+        _refuse_others_place(target)
         return _made(source, target, actor, dry, now)
+
+
+def _refuse_others_place(target: str) -> None:
+    """Raise StoreError where what is there, or what is made there, is none of our stores."""
+    kind = foreign_kind(target)
+    if kind is not None and Path(target).exists():
+        message = f"{target} is there already; nothing was changed; to add the tasks to what it has: --into"
+        raise StoreError(Fault.EXISTS, message)
+    if kind is None and not (path := path_of(target)).exists():
+        kind = kind_for(path)
+    if kind is not None:
+        message = f"{target} is a place of {kind.name}, and convert makes .json and .db files; nothing was changed"
+        made = "" if kind.create is None else f", once it is made (taskdeck init {target})"
+        raise StoreError(Fault.FOREIGN, f"{message}; to add the tasks to what is there{made}: --into")
 
 
 def _made(source: Store, target: str, actor: str, dry: bool, now: clock.Clock) -> Converted:
@@ -195,6 +208,8 @@ def _added(source: Store, target: str, actor: str, dry: bool, now: clock.Clock) 
             done = {one.command.task_id for one in outcomes if one.event is not None}
             for plan in planned:
                 refusal = plan.refusal or missed.get(plan.new_id)
+                if plan.refusal is None and refusal is not None and plan.new_id != plan.task.id:
+                    refusal = f"{plan.task.id} did not become {plan.new_id}: {refusal}"
                 if refusal is not None:
                     refused[plan.task.id] = refusal
                 if plan.commands and (dry or plan.new_id in done):

@@ -75,6 +75,12 @@ def kind_at(path: Path) -> Kind | None:
     return next((kind for kind in kinds() if kind.recognises(path)), None)
 
 
+def kind_for(path: Path) -> Kind | None:
+    """Return the kind whose place a path is, whether or not something is there; None where any store may be made."""
+    parts = path.absolute().parts
+    return next((kind for kind in kinds() if kind.place and parts[-len(kind.place) :] == kind.place), None)
+
+
 def nearby(folder: Path) -> Iterator[tuple[Kind, str]]:
     """Yield what of any kind lies in a project's folder, by its address."""
     for kind in kinds():

@@ -92,6 +92,7 @@ class Kind(Struct, frozen=True, kw_only=True):
     most and without an exception, whether a path holds one; no two kinds recognise one path. `open` takes the address
     as the user gave it, and may raise StoreError. `nearby` returns the addresses of those that lie in a project's
     folder. `create` makes an empty one where nothing is, and raises StoreError; None: it is its own tool that does.
+    `place` is how a path ends where there can be no other store, though nothing may be there yet; (): there is none.
     """
 
     name: str
@@ -100,3 +101,4 @@ class Kind(Struct, frozen=True, kw_only=True):
     open: Callable[[str], Source]
     nearby: Callable[[Path], Iterable[str]] = lambda folder: ()
     create: Callable[[str], None] | None = None
+    place: tuple[str, ...] = ()

@@ -10,12 +10,24 @@ from pathlib import Path
 
 from foreign.files import move, moved, subtask, tagged, task, task_master
 from foreign.tools import Tool
+from taskdeck_store import create_store
 from taskdeck_store.sources.taskmaster import TaskMaster
 from taskdeck_store.values import Action, State
 
 
 def states(source: TaskMaster) -> dict[str, State]:
     return {task.id: task.state for task in source.look().tasks}
+
+
+def test_what_was_made_anew_is_taken(tmp_path: Path) -> None:
+    tool = Tool("task-master", "task-master-ai", tmp_path)
+    path = tmp_path / ".taskmaster" / "tasks" / "tasks.json"
+    path.parent.mkdir(parents=True)
+    create_store(str(path))
+    source = TaskMaster(str(path))
+    assert not source.carry_out([moved(None, "1", Action.ADD, title="Ours")])
+    tool.run("add-task", "--title=Theirs", "--description=added there")
+    assert states(source) == {"1": State.PENDING, "2": State.PENDING}
 
 
 def test_each_reads_what_the_other_wrote(tmp_path: Path) -> None:

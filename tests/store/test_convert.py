@@ -35,8 +35,8 @@ TARGETS = ("made.db", "made.json")
 @pytest.fixture(autouse=True)
 def ledgers_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    ours = ("ledgers:KIND", "taskdeck_store.sources.taskmaster:KIND", "taskdeck_store.sources.ralph:KIND")
-    monkeypatch.setattr(kinds, "_OURS", ours)
+    ours = (f"taskdeck_store.sources.{name}:KIND" for name in ("taskmaster", "ralph"))
+    monkeypatch.setattr(kinds, "_OURS", ("ledgers:KIND", *ours))
 
 
 def filled(path: Path) -> str:
@@ -102,7 +102,7 @@ def test_nothing_is_put_over_what_is_there(tmp_path: Path, target: str) -> None:
     address, made = filled(tmp_path / "tasks.db"), tmp_path / target
     create_store(str(made))
     content = made.read_bytes()
-    with pytest.raises(StoreError, match="exists already") as caught:
+    with closing(open_store(str(made))), pytest.raises(StoreError, match=f"{target} exists already") as caught:
         convert(address, str(made), actor="me")
     assert caught.value.fault is Fault.EXISTS
     assert made.read_bytes() == content
@@ -110,6 +110,28 @@ def test_nothing_is_put_over_what_is_there(tmp_path: Path, target: str) -> None:
     Ledger(ledger).edit(a={})
     with pytest.raises(StoreError, match="to add the tasks to what it has: --into"):
         convert(address, str(ledger), actor="me")
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        (
+            "minna:new.db",
+            "minna:new.db is a place of Minna Memory, .*once it is made \\(taskdeck init minna:new.db\\): --into",
+        ),
+        (".taskmaster/tasks/tasks.json", "is a place of Task Master, .*once it is made"),
+    ],
+)
+def test_where_others_keep_tasks_no_store_of_ours_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".taskmaster" / "tasks").mkdir(parents=True)
+    address = filled(tmp_path / "tasks.db")
+    with pytest.raises(StoreError, match=said):
+        convert(address, target, actor="me")
+    create_store(target)
+    assert convert(address, target, actor="me", into=True).tasks >= 4
 
 
 def test_what_a_database_has_no_place_for_is_on_record(tmp_path: Path) -> None:

@@ -14,14 +14,18 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from taskdeck_store.clock import Clock, utc_now
+from taskdeck_store.contract import Fault, StoreError
+from taskdeck_store.jsonstyle import Style, written
 from taskdeck_store.machine import Code, Refusal
+from taskdeck_store.placing import make
 from taskdeck_store.source import Kind, Move, Sight
 from taskdeck_store.sources.changing import put, why_not
 from taskdeck_store.sources.files import FileSource
 from taskdeck_store.sources.folderlock import STALE, FolderLock
-from taskdeck_store.sources.reading import content, head, is_file, said
+from taskdeck_store.sources.reading import content, head, is_file, said, unwritable
 from taskdeck_store.sources.taskmasterfile import LIMITS, MASTER, is_tagged, next_id, read
 from taskdeck_store.sources.taskmasterwriting import Writing
+from taskdeck_store.sources.translation import Record
 from taskdeck_store.watch import FolderWatch
 
 _TAGGED = re.compile(rb'\s*\{\s*"(?:[^"\\]|\\.)*"\s*:\s*\{\s*"(?:tasks|metadata)"\s*:')
@@ -97,4 +101,17 @@ def _nearby(folder: Path) -> Iterable[str]:
     return [str(path)] if _recognises(path := folder.joinpath(*_LAST)) else []
 
 
-KIND = Kind(name=TaskMaster.kind, recognises=_recognises, open=TaskMaster, nearby=_nearby)
+def _create(address: str) -> None:
+    """Make a file with the one tag that Task Master always has, and that it makes by asking a model alone."""
+    path, now = Path(address), f"{utc_now()[:-4]}Z"
+    metadata = {"created": now, "updated": now, "description": f"Tasks for {MASTER} context"}
+    record: Record = {MASTER: {"tasks": [], "metadata": metadata}}
+    try:
+        make(path, f"{written(record, Style(escaped=False, indent='  ', closing=''))}\n".encode())
+    except FileNotFoundError as error:
+        raise StoreError(Fault.MISSING, f"cannot make {said(path)}: there is no folder {said(path.parent)}") from error
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+KIND = Kind(name=TaskMaster.kind, recognises=_recognises, open=TaskMaster, nearby=_nearby, create=_create, place=_LAST)
