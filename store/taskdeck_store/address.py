@@ -137,7 +137,7 @@ def kind_at(path: Path) -> Kind:
     if path.is_dir():
         if not os.access(path, os.R_OK | os.X_OK):
             raise StoreError(Fault.UNREADABLE, f"cannot read {path}: {os.strerror(EACCES)}")
-        raise StoreError(Fault.FOREIGN, f"{path} is a folder; name the .json or .db file in it")
+        raise StoreError(Fault.FOREIGN, f"{path} is a folder; {_in_folder(path)}")
     # A file that SQLite uses in this process must not be opened beside it: closing it would drop SQLite's locks
     # (https://www.sqlite.org/howtocorrupt.html, 2.2). In use, a WAL store has its -shm beside it.
     if Path(os.path.realpath(path) + "-shm").exists():
@@ -156,6 +156,17 @@ def kind_at(path: Path) -> Kind:
     if kind_by_suffix(path) == "sqlite":
         raise StoreError(Fault.FOREIGN, f"{path} is named like a SQLite file but is none; give it its own suffix")
     return "json"
+
+
+def _in_folder(folder: Path) -> str:
+    """Return what to name instead of a folder that is no store itself."""
+    from taskdeck_store import kinds
+
+    try:
+        there = [address for _, address in kinds.nearby(folder)]
+    except OSError:
+        there = []
+    return f"name what is in it: {', '.join(there)}" if there else "name the .json or .db file in it"
 
 
 def is_store(path: Path) -> bool:

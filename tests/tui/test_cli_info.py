@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from cli_stage import taskdeck
 
+from foreign.files import claude, tagged, task, task_master
 from taskdeck_store import create_store
+from taskdeck_tui.cli import offering
 from taskdeck_tui.cli.offering import stores
 
 
@@ -49,6 +51,34 @@ def test_an_older_layout_is_not_brought_up_to_date_by_looking(tmp_path: Path) ->
     before = store.stat().st_mtime_ns
     assert taskdeck("info", str(store)).code == 0
     assert store.stat().st_mtime_ns == before
+
+
+def test_in_a_folder_of_many_files_it_is_told_that_not_all_were_looked_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(offering, "_MOST", 2)
+    for name in ("a.json", "b.json", "c.json", "n.txt"):
+        (tmp_path / name).write_text("{}")
+    assert "no store in this folder (of its 3 .json and .db files, 2 were looked into)" in taskdeck().err
+    create_store("z.db")
+    assert list(stores(Path())) == [("z.db", "SQLite")]
+
+
+def test_what_others_keep_in_a_folder_is_offered_and_named_where_the_folder_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = tmp_path / ".claude" / "tasks"
+    claude(tasks / "a-list", 1)
+    path = task_master(tmp_path, tagged(task(1)))
+    assert f"{tmp_path} is a folder; name what is in it: {path}" in taskdeck("list", str(tmp_path)).err
+    for folder, address in (
+        (tasks.parent, "tasks/a-list"),
+        (tasks, "a-list"),
+        (tasks / "a-list", str(tasks / "a-list")),
+    ):
+        monkeypatch.chdir(folder)
+        assert list(stores(Path())) == [(address, "Claude Code")]
 
 
 def test_the_stores_of_a_folder_are_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -273,9 +273,10 @@ def _recognises(path: Path) -> bool:
 
 def _nearby(folder: Path) -> Iterable[str]:
     """Return the lists of a folder ``.claude`` or ``.claude/tasks``: they belong to no project."""
-    if folder.name == ".claude":
-        folder = folder / "tasks"
-    if folder.parent.name != ".claude" or not is_folder(folder):
+    whole = folder.absolute()
+    if whole.name == ".claude":
+        folder, whole = folder / "tasks", whole / "tasks"
+    if whole.parent.name != ".claude" or not is_folder(folder):
         return []
     return [str(path) for path in sorted(folder.iterdir()) if _recognises(path)]
 

@@ -16,7 +16,7 @@ _NAME_ONE = "name a store, as in: taskdeck tasks.db; to look round: taskdeck dem
 _SUFFIXES = (".db", ".sqlite", ".sqlite3", ".json")
 _KINDS = {"sqlite": "SQLite", "json": "JSON"}
 _MOST = 200
-"""Files of a folder that are looked into."""
+"""Files of a folder, named like stores, that are looked into."""
 
 
 def offer(output: Output) -> int:
@@ -26,7 +26,7 @@ def offer(output: Output) -> int:
         output.array({"address": address, "kind": kind} for address, kind in found)
         return Exit.DONE
     if not found:
-        raise UsageError(f"there is no store in this folder; {_NAME_ONE}")
+        raise UsageError(f"there is no store in this folder{_unseen(Path())}; {_NAME_ONE}")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         there = ", ".join(address for address, _ in found)
         raise UsageError(f"name one of the stores in this folder ({there}), as in: taskdeck {found[0][0]}")
@@ -41,17 +41,32 @@ def offer(output: Output) -> int:
 
 def stores(folder: Path) -> Iterator[tuple[str, str]]:
     """Yield the stores that lie in a project's folder: address and kind."""
+    from taskdeck_store.kinds import kind_at as whose
     from taskdeck_store.kinds import nearby
 
-    files = sorted(path for path in list(folder.iterdir())[:_MOST] if path.suffix in _SUFFIXES and path.is_file())
-    for path in files:
+    for path in sorted(_candidates(folder)[:_MOST]):
         try:
             if foreign_kind(str(path)) is None and is_store(path):
                 yield str(path), _KINDS[kind_at(path)]
         except StoreError:
             continue
+    whole = folder.absolute()
+    itself = whose(whole)
+    if itself is not None:
+        yield str(whole), itself.name
     for kind, address in nearby(folder):
         yield address, kind.name
+
+
+def _candidates(folder: Path) -> list[Path]:
+    """Return the files that are named like stores, databases first: of those there are few."""
+    found = [path for path in folder.iterdir() if path.suffix in _SUFFIXES and path.is_file()]
+    return sorted(found, key=lambda path: (path.suffix == ".json", path))
+
+
+def _unseen(folder: Path) -> str:
+    count = len(_candidates(folder))
+    return f" (of its {count:,} .json and .db files, {_MOST:,} were looked into)" if count > _MOST else ""
 
 
 def _chosen(found: Sequence[tuple[str, str]], output: Output) -> str | None:
