@@ -241,6 +241,7 @@ def test_backlog(tmp_path: Path) -> None:
         "Checking": State.IN_PROGRESS,
         "Done": State.COMPLETED,
     }
+    assert [*source.limits.lacks] == [State.REVIEW, State.FAILED]
     assert (one.title, one.description, one.priority) == ("First: a 'thing' #1", "Describe *it*", 2)
     assert (one.tags, one.owner, one.depends_on) == (("one",), "@ada", ("TASK-2",))
     assert one.created_at == "2026-01-31T09:05:00.000000Z"
@@ -304,6 +305,7 @@ def test_kanban_tui(tmp_path: Path) -> None:
         State.COMPLETED,
         State.COMPLETED,
     ]
+    assert [*source.limits.lacks] == [State.FAILED]
     assert (one.state, one.tags, one.depends_on, one.description) == (State.IN_PROGRESS, ("red",), ("3",), "text")
     assert one.created_at is not None
     assert one.state_since is not None

@@ -9,6 +9,7 @@ import pytest
 from board_stage import act, add, filled, staged
 from stage import shown
 
+from foreign.files import claude
 from taskdeck_store import Action, Claiming, Pausing, claim_of
 from taskdeck_store.values import State
 from taskdeck_tui.keys import KEYS
@@ -509,6 +510,23 @@ async def test_a_read_only_board_refuses_and_says_so(store: Path) -> None:
         await stage.press("3", "a")
         await stage.until(lambda: "read-only" in stage.status)
         assert stage.state("review-1") is State.REVIEW
+
+
+async def test_what_a_format_lacks_is_told_in_the_empty_column_and_whole_when_it_is_refused(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / ".claude" / "tasks" / "a-list"
+    claude(folder, 1)
+    async with staged(folder, size=(40, 12)) as stage:
+        await stage.press("F")
+        await stage.until(lambda: stage.status)
+        assert stage.screen.query_one("#status").size.height > 1
+        assert " ".join(shown(stage.deck).split()).count("has no state for a task that was given up") == 1
+        await stage.press("3")
+        assert "no tasks: Claude Code has no state for a review" in " ".join(shown(stage.deck).split())
+        await stage.press("slash", *"x", "enter")
+        await stage.until(lambda: "none match" in shown(stage.deck))
+        assert "no state for a review" not in " ".join(shown(stage.deck).split())
 
 
 async def test_an_outside_change_is_shown_and_the_cursor_stays(store: Path) -> None:

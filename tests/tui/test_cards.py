@@ -74,6 +74,10 @@ def test_facts_go_in_their_order_of_need() -> None:
         assert [need for need in needs if need in line] == fitting
 
 
+def test_the_sign_before_an_owner_is_there_once() -> None:
+    assert "  @ada  " in text(card_lines(card(owner="@ada"), 60, 2, ""))[1]
+
+
 def test_one_line_keeps_the_title_first() -> None:
     (line,) = text(card_lines(card(), 36, 1, "5m"))
     assert line.startswith("Fix the flaky login")

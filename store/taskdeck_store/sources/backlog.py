@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from taskdeck_store.contract import Fault, StoreError
 from taskdeck_store.limits import Limits
 from taskdeck_store.source import Kind, Sight
-from taskdeck_store.sources.columns import states_of
+from taskdeck_store.sources.columns import lacking, states_of
 from taskdeck_store.sources.files import FileSource
 from taskdeck_store.sources.folders import Remembered, files_in, is_fresh
 from taskdeck_store.sources.frontmatter import parted, yaml_of
@@ -99,7 +99,8 @@ class Backlog(FileSource):
         if not is_folder(self._path):
             raise StoreError(Fault.MISSING, f"there is no folder {said(self._path)}")
         statuses, wrong = self._statuses()
-        self.limits = replace(LIMITS, words=states_of(statuses))
+        words = states_of(statuses)
+        self.limits = replace(LIMITS, words=words, lacks=lacking(words, "none of the project's statuses stands for it"))
         found = Gathering(self.limits.words)
         if wrong is not None:
             found.flaw(wrong)

@@ -24,6 +24,11 @@ def states_of(names: Sequence[str]) -> dict[str, State]:
     return {name: _named(name) or _placed(rank, len(names)) for rank, name in enumerate(names)}
 
 
+def lacking(words: Mapping[str, State], why: str) -> dict[State, str]:
+    """Return the states for which no column stands, each with the reason."""
+    return {state: why for state in State if state not in words.values()}
+
+
 def _named(name: str) -> State | None:
     return _BY_WORD.get(re.sub(r"[^a-z]", "", name.casefold()))
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from taskdeck_store.limits import Limits
 from taskdeck_store.source import Kind, Sight
-from taskdeck_store.sources.columns import states_of
+from taskdeck_store.sources.columns import lacking, states_of
 from taskdeck_store.sources.database import DatabaseSource, has_tables, records
 from taskdeck_store.sources.reading import is_file
 from taskdeck_store.sources.translation import Gathering, Record, moment_of, others_of, text_of, title_of
@@ -58,7 +58,7 @@ class KanbanTui(DatabaseSource):
         names = {row.get("board_id"): text_of(row.get("name")) for row in boards}
         words, states = _states(columns, boards, names)
         categories = {row.get("category_id"): text_of(row.get("name")) for row in records(connection, "categories")}
-        self.limits = replace(LIMITS, words=words)
+        self.limits = replace(LIMITS, words=words, lacks=lacking(words, "none of the columns stands for it"))
         found = Gathering(words)
         needed: dict[Json, list[str]] = {}
         for row in records(connection, "dependencies"):

@@ -65,7 +65,8 @@ def _facts(card: Card, age: str) -> list[Piece]:
         spent = card.attempts >= card.max_attempts
         facts.append((f"↻{card.attempts}/{card.max_attempts}", "error" if spent else "meta"))
     if card.owner:
-        facts.append((f"@{safe(card.owner)}", "owner"))
+        # Some tools write the sign before the name themselves.
+        facts.append((f"@{safe(card.owner.removeprefix('@'))}", "owner"))
     if age:
         facts.append((age, "meta"))
     facts.append((f"P{card.priority}", "urgent" if card.priority <= URGENT else "meta"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from textwrap import wrap
 
 from rich.segment import Segment
 from rich.style import Style
@@ -94,8 +95,10 @@ class Painter:
     def _no_card(self, scene: Scene, index: int, line: int, part: int, width: int) -> Strip:
         column = scene.view.columns[index]
         text = ""
-        if part == 0 and line == 0 and column.tally.count == 0:
-            text = "  none match" if scene.view.query else "  no tasks"
+        if column.tally.count == 0:
+            said = wrap(scene.headings[index].empty, max(width - 3, 1))
+            row = line * scene.layout.card_rows + part
+            text = f"  {said[row]}" if row < len(said) else ""
         elif part == 0 and column.top + line < column.tally.count and line < scene.layout.fits:
             text = "  …"
         return Strip([Segment(text[:width].ljust(width), self._style("card", "empty"))], width)

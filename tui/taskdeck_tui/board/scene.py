@@ -30,13 +30,15 @@ class Cell(Struct, frozen=True):
 
 
 class Heading(Struct, frozen=True):
-    """What stands above a column, and beside it: `bar` is first row and length of the scroll bar's thumb."""
+    """What stands above a column, in it while it is empty, and beside it: `bar` is first row and length of the scroll
+    bar's thumb.
+    """
 
     state: State
     count: int
     oldest: str
     focused: bool
-    filtered: bool
+    empty: str
     bar: tuple[int, int] | None
 
 
@@ -75,7 +77,7 @@ def scene(view: View, layout: Layout, *, selected: Collection[str], busy: Mappin
             column.tally.count,
             _age(column.tally.oldest, now),
             index == view.focus,
-            bool(view.query),
+            _empty(column.state, view) if column.tally.count == 0 else "",
             thumb(layout.height - layout.body, column.tally.count, view.height, column.top),
         )
         for index, column in enumerate(view.columns)
@@ -97,8 +99,14 @@ def differences(before: Scene, after: Scene) -> Iterator[Region]:
         old, new = before.headings[index], after.headings[index]
         if old.bar != new.bar:
             yield Region(x + width - 1 - margin(width), place.body, 1, place.height - place.body)
-        if (old.count == 0, old.filtered) != (new.count == 0, new.filtered):
-            yield Region(x, place.body, width, 1)
+        if old.empty != new.empty:
+            yield Region(x, place.body, width, place.height - place.body)
+
+
+def _empty(state: State, view: View) -> str:
+    if view.query:
+        return "none match"
+    return f"no tasks: {view.lacks[state]}" if state in view.lacks else "no tasks"
 
 
 def _age(since: Time | None, now: float) -> str:

@@ -7,6 +7,7 @@ that is visible starts at the rank `top`. Every function is pure: a view in, a v
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -44,7 +45,8 @@ class Column(Struct, frozen=True, kw_only=True):
 class View(Struct, frozen=True, kw_only=True):
     """The whole board: five columns, the focused one, and the rank of the cursor in it.
 
-    `held` is the card under the cursor, as last seen. `height` counts the cards that fit in a column.
+    `held` is the card under the cursor, as last seen. `height` counts the cards that fit in a column. `lacks` says why
+    no task can come to a state, as a clause, for those that the store's format has no word for.
     """
 
     columns: tuple[Column, ...] = tuple(Column(state=state, order=NATURAL[state]) for state in STATES)
@@ -53,6 +55,7 @@ class View(Struct, frozen=True, kw_only=True):
     held: Card | None = None
     height: int = 1
     query: Query = EVERYTHING
+    lacks: Mapping[State, str] = {}
 
     @property
     def column(self) -> Column:
@@ -78,7 +81,7 @@ def settle(view: View, look: Look) -> tuple[View, Departure | None]:
         )
         for index, column in enumerate(view.columns)
     )
-    after = replace(view, columns=columns, query=look.wanted.query)
+    after = replace(view, columns=columns, query=look.wanted.query, lacks=look.limits.lacks)
     jump = look.wanted.jump
     for index in range(len(columns)):
         if index != view.focus or jump is not None:
