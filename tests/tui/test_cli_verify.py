@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from cli_stage import add, commit_and_die, taskdeck
 
+from taskdeck_store.minna.memory import MinnaMemory
+
 FORGE = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1])
@@ -197,3 +199,10 @@ def test_a_commit_that_only_a_writer_may_carry_on_is_left_alone(tmp_path: Path) 
     before = Path(path).read_bytes()
     assert taskdeck("verify", path, "--json").value["mended"] == []
     assert Path(path).read_bytes() == before
+
+
+def test_what_others_keep_and_cannot_be_shown_is_found_and_no_way_back_is_told(tmp_path: Path) -> None:
+    MinnaMemory(str(tmp_path / "m.db")).store(entity="task:a", attribute="status", value="odd")
+    ran = taskdeck("verify", f"minna:{tmp_path / 'm.db'}")
+    assert (ran.code, ran.err) == (1, "")
+    assert ran.out.startswith("✗ task:a: 'odd' is no status that is known here; it is shown in review\n✓ 1 events")

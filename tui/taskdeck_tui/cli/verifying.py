@@ -43,6 +43,8 @@ def verify_store(options: Namespace, output: Output) -> Exit:
     with closing(open_store(options.store, read_only=True)) as store:
         found = verify(store, {note.seq: note.hash for note in notes})
         audited, mended, manifest = store.audited, store.mended, store.manifest
+        # What others keep is none of ours to restore.
+        is_ours = manifest is None and not store.limits.observed
     noted = anchor is not None and found.is_sound and found.seq > max((note.seq for note in notes), default=0)
     if anchor is not None and noted:
         _append(anchor, Note(found.seq, found.head, utc_now()))
@@ -54,7 +56,7 @@ def verify_store(options: Namespace, output: Output) -> Exit:
         output.line(f"from {safe(manifest.store)} ({safe(manifest.kind)}), made {_made(manifest)}")
     for line in (*(f"mended: {safe(sentence)}" for sentence in mended), *_about_files(found, output)):
         output.line(line)
-    if manifest is None and not all(one.heals for one in found.defects):
+    if is_ours and not all(one.heals for one in found.defects):
         output.line(f"  {safe(way_back(path_of(options.store)))}")
     if not audited:
         output.line("no audit log yet: it begins with the first change through Taskdeck; nothing else can be checked")
