@@ -19,6 +19,7 @@ from taskdeck_tui.model.orders import ORDERS, known
 from taskdeck_tui.outlet import Outlet
 from taskdeck_tui.remembered import load_remembered
 from taskdeck_tui.safe import safe
+from taskdeck_tui.waiting import told_if_slow
 from taskdeck_tui.writer import Committed, Paused, Writer
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def run_board(
     be opened, or not be written to where work is to be done.
     """
     outlet = Outlet()
-    store = open_readable(address, read_only=read_only, now=now, patience=READ_PATIENCE)
+    with told_if_slow(f"opening {address}"):
+        store = open_readable(address, read_only=read_only, now=now, patience=READ_PATIENCE)
     if handlers is not None and store.read_only:
         store.close()
         raise StoreError(Fault.READ_ONLY, f"{address} cannot be written to, and a step of real work must")
