@@ -36,7 +36,7 @@ def why_unable(action: Action, limits: Limits) -> str | None:
         return limits.refuses[action]
     if target is None or target not in limits.lacks:
         return None
-    way = "; step takes it to completed at once" if target is State.REVIEW else ""
+    way = "; step, or complete_task of MCP, takes it to completed at once" if target is State.REVIEW else ""
     return f"it would be {said(target)} then, and {limits.lacks[target]}{way}"
 
 

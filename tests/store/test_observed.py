@@ -224,7 +224,7 @@ def test_without_a_review_submit_and_approve_go_together(opened: Opened, path: P
     _, store = opened(NO_REVIEW)
     (alone,) = store.apply([command("a", Action.SUBMIT, actor="me")])
     assert alone.refusal is not None
-    assert "step takes it to completed at once" in alone.refusal.message
+    assert "step, or complete_task of MCP, takes it to completed at once" in alone.refusal.message
     both = store.apply([command("a", Action.SUBMIT, actor="me", result=7), command("a", Action.APPROVE, actor="me")])
     assert [outcome.event.action for outcome in both if outcome.event] == [Action.SUBMIT, Action.APPROVE]
     assert said(path)["a"] == {"is": "done", "what": "a", "rank": 5, "result": 7}
