@@ -101,7 +101,11 @@ def taskdeck(*words: str, stdin: str | bytes = b"", env: Mapping[str, str] | Non
 
 
 def taskdeck_process(
-    *words: str | bytes, stdin: bytes = b"", env: Mapping[str, str] | None = None, humble: bool = False
+    *words: str | bytes,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    humble: bool = False,
+    cwd: Path | None = None,
 ) -> Ran:
     """Run `taskdeck` in a process of its own, its output read through pipes.
 
@@ -112,6 +116,7 @@ def taskdeck_process(
         input=stdin,
         capture_output=True,
         env=environment(**(env or {})),
+        cwd=cwd,
         timeout=120,
         check=False,
         preexec_fn=_mind_file_modes if humble and os.geteuid() == 0 else None,
@@ -126,8 +131,10 @@ def _written(stream: io.TextIOWrapper) -> str:
 
 
 def _mind_file_modes() -> None:
-    """Take from root what lets it pass over file modes (Linux: prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE))."""
-    if ctypes.CDLL(None).prctl(24, 1, 0, 0, 0) != 0:
+    """Take from root what lets it pass over file modes (Linux: prctl(PR_CAPBSET_DROP, …) of CAP_DAC_OVERRIDE and
+    CAP_DAC_READ_SEARCH).
+    """
+    if any(ctypes.CDLL(None).prctl(24, power, 0, 0, 0) != 0 for power in (1, 2)):
         raise OSError("this root cannot give up its powers over files")
 
 

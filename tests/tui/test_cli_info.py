@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cli_stage import taskdeck
+from cli_stage import taskdeck, taskdeck_process
 
 from foreign.files import claude, tagged, task, task_master
 from taskdeck_store import create_store
@@ -63,6 +63,18 @@ def test_in_a_folder_of_many_files_it_is_told_that_not_all_were_looked_into(
     assert "no store in this folder (of its 3 .json and .db files, 2 were looked into)" in taskdeck().err
     create_store("z.db")
     assert list(stores(Path())) == [("z.db", "SQLite")]
+
+
+def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+    store = tmp_path / "a.json"
+    store.write_text("[]")
+    store.chmod(0)
+    ran = taskdeck_process(humble=True, cwd=tmp_path)
+    assert "there is no store in this folder that can be read (a.json cannot); name" in ran.err
+    tmp_path.chmod(0o300)
+    ran = taskdeck_process(humble=True, cwd=tmp_path)
+    tmp_path.chmod(0o700)
+    assert (ran.code, ran.err) == (1, f"taskdeck: cannot look into {tmp_path}: Permission denied\n")
 
 
 def test_what_others_keep_in_a_folder_is_offered_and_named_where_the_folder_is(

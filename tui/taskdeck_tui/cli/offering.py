@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from taskdeck_store.address import foreign_kind, is_store, kind_at
-from taskdeck_store.contract import StoreError
+from taskdeck_store.contract import Fault, StoreError
 from taskdeck_tui.cli.exits import Exit, UsageError
 from taskdeck_tui.cli.output import DIM, Output
 from taskdeck_tui.safe import safe
@@ -17,6 +18,9 @@ _SUFFIXES = (".db", ".sqlite", ".sqlite3", ".json")
 _KINDS = {"sqlite": "SQLite", "json": "JSON"}
 _MOST = 200
 """Files of a folder, named like stores, that are looked into."""
+
+
+_NAMED = 3
 
 
 def offer(output: Output) -> int:
@@ -59,14 +63,21 @@ def stores(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def _candidates(folder: Path) -> list[Path]:
-    """Return the files that are named like stores, databases first: of those there are few."""
-    found = [path for path in folder.iterdir() if path.suffix in _SUFFIXES and path.is_file()]
+    """Return the files that are named like stores, databases first: of those there are few. Raises StoreError."""
+    try:
+        found = [path for path in folder.iterdir() if path.suffix in _SUFFIXES and path.is_file()]
+    except OSError as error:
+        raise StoreError(Fault.UNREADABLE, f"cannot look into {folder.absolute()}: {error.strerror}") from error
     return sorted(found, key=lambda path: (path.suffix == ".json", path))
 
 
 def _unseen(folder: Path) -> str:
-    count = len(_candidates(folder))
-    return f" (of its {count:,} .json and .db files, {_MOST:,} were looked into)" if count > _MOST else ""
+    """Return what was not looked into, to be put behind a sentence; '' where it was everything."""
+    found = _candidates(folder)
+    if len(found) > _MOST:
+        return f" (of its {len(found):,} .json and .db files, {_MOST:,} were looked into)"
+    closed = [path.name for path in found if not os.access(path, os.R_OK)]
+    return f" that can be read ({', '.join(closed[:_NAMED])} cannot)" if closed else ""
 
 
 def _chosen(found: Sequence[tuple[str, str]], output: Output) -> str | None:
