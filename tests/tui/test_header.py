@@ -8,7 +8,7 @@ import pytest
 from board_stage import filled, staged
 from rich.cells import cell_len
 
-from taskdeck_tui.header import HeaderFacts, Mode, header_parts
+from taskdeck_tui.header import HeaderFacts, Mode, header_parts, short_name
 
 
 def facts(**given: object) -> HeaderFacts:
@@ -20,6 +20,21 @@ def said(width: int, **given: object) -> dict[str, str]:
     parts = header_parts(facts(**given), width)
     assert sum(cell_len(text) for _, text in parts) + 2 * (len(parts) - 1) <= width
     return dict(parts)
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("sqlite:///a/tasks.db", "tasks.db"),
+        ("/home/ada/.claude/tasks/a-list/", "a-list"),
+        ("minna:.spine/minna.db", "minna.db"),
+        ("mcp+http://ada:secret@127.0.0.1:8000/mcp/", "127.0.0.1:8000/mcp"),
+        ("mcp+https://tasks.example/mcp", "tasks.example/mcp"),
+        ("mcp:python tools/server.py --all", "server.py --all"),
+    ],
+)
+def test_a_store_is_named_so_that_it_is_told_from_others(address: str, name: str) -> None:
+    assert short_name(address) == name
 
 
 def test_where_there_is_room_all_is_said() -> None:

@@ -14,6 +14,14 @@ from textual.widget import Widget
 from taskdeck_tui.safe import safe
 
 
+def short_name(address: str) -> str:
+    """Return what tells a store from others in few letters: the last part of its path, or where its server is."""
+    _, mark, place = address.partition("+http")
+    if mark:
+        return safe(place.partition("://")[2].rpartition("@")[2].rstrip("/"))
+    return safe(address.rstrip("/").rsplit("/", 1)[-1])
+
+
 class Mode(StrEnum):
     """How the board stands to its store."""
 

@@ -27,7 +27,7 @@ from taskdeck_tui.board.standing import Standing
 from taskdeck_tui.board.widget import Board
 from taskdeck_tui.checking import Checked
 from taskdeck_tui.feed import News, Reader
-from taskdeck_tui.header import HeaderFacts, HeaderLine
+from taskdeck_tui.header import HeaderFacts, HeaderLine, short_name
 from taskdeck_tui.hints import HintLine
 from taskdeck_tui.keys import BY_ID, DEBUGGING, acts, bindings
 from taskdeck_tui.model import orders, reads
@@ -37,7 +37,6 @@ from taskdeck_tui.model.view import Departure, View, settle, under_cursor, wante
 from taskdeck_tui.outlet import Outlet
 from taskdeck_tui.pages import Pages
 from taskdeck_tui.pausing import QueueSwitch, told
-from taskdeck_tui.safe import safe
 from taskdeck_tui.status import StatusLine, Tone
 from taskdeck_tui.telling import departures_told
 from taskdeck_tui.writer import Committed, Paused, Writer
@@ -93,7 +92,7 @@ class BoardScreen(Screen[None]):
         self._reader = reader
         self._writer = writer
         self._outlet = outlet
-        self._store_name = _short(address)
+        self._store_name = short_name(address)
         self._open_past = past
         self._travels = travels
         self.past: ReplayScreen | None = None
@@ -519,7 +518,3 @@ class BoardScreen(Screen[None]):
     def _throughput_begins(self, events: Sequence[Event]) -> None:
         self._throughput.count(events)
         self._tell_header()
-
-
-def _short(address: str) -> str:
-    return safe(address.rsplit("/", 1)[-1])
