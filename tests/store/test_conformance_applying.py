@@ -94,7 +94,8 @@ def test_adding_gives_the_defaults_and_the_times(store: Store, now: Turned) -> N
     assert event is not None
     assert (task.state, task.priority, task.max_attempts, task.attempts) == (State.PENDING, 5, 3, 0)
     assert (task.created_at, task.updated_at, task.state_since) == (now(),) * 3
-    assert (task.description, task.data, task.result, task.error, task.owner) == ("", None, None, None, None)
+    assert (task.data, task.result, task.error, task.owner) == (None, None, None, None)
+    assert task.description == "" or (store.limits.observed and task.description == task.title)
     assert task.tags == () or "tags" in store.limits.fixed
     assert (event.from_state, event.to_state, event.action) == (None, State.PENDING, Action.ADD)
     assert tuple(event.changes["title"]) == (None, "first")
