@@ -67,7 +67,11 @@ class Source(Protocol):
         """Tell, without waiting, whether the source may have changed since the last look. True before the first."""
 
     def look(self) -> Sight:
-        """Read all tasks. A file half written, or a server that is gone, is a StoreError: never an empty sight."""
+        """Read all tasks. A file half written, or a server that is gone, is a StoreError: never an empty sight.
+
+        Right after `carry_out`, the tasks that were not moved may be as at the look before; what others did to them
+        leaves the source stale then.
+        """
 
     def carry_out(self, moves: Sequence[Move]) -> Mapping[int, Refusal]:
         """Write moves, durably; return, by their numbers, those that were not written, with the reason.

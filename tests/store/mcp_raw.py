@@ -19,6 +19,19 @@ TRAITS = {
     "linked": "paged, and each page has the whole URI of the next",
     "circle": "paged, and the last page leads to the first",
     "endless-pages": "paged, and each page leads to another one",
+    "each": "task://{id} is there",
+    "each-more": "each, and tells more of a task than the queue does",
+    "each-later": "each, and tells more of a task that is in progress than the queue does",
+    "each-owner": "each, and tells whose a task in progress is, which the queue does not",
+    "each-late": "each, and tells a task for ever as it was when it was first asked for",
+    "each-other": "each, and tells another task than the one that is asked for",
+    "feed": "paged, and task://changes{?after} is there, marked as a change feed",
+    "half-feed": "feed, and it tells of no task with an odd number",
+    "wrong-total": "feed, and it counts one task too many",
+    "moving": "paged, and while it is read a task is done that was read",
+    "diary": "writes what is read to FILE.diary",
+    "half": "subscribe, and only every second change is told",
+    "relists": "instead of a change it tells that the list of its resources is another",
     "subscribe": "tells of changes of the file",
     "mute": "promises to tell of changes, and never does",
     "lists": "task://pending, task://current and task://completed are there, from the files FILE.pending, …",
@@ -47,6 +60,8 @@ TRAITS = {
     "terminal": "needs a terminal",
     "tells-environment": "the names of its environment are in the title of its one task",
 }
+EACH = {"each", "each-more", "each-later", "each-owner", "each-late", "each-other"}
+FEED = {"feed", "half-feed", "wrong-total"}
 traits = set(sys.argv[2:])
 assert traits <= set(TRAITS), traits - set(TRAITS)
 path = Path(sys.argv[1])
@@ -62,12 +77,17 @@ def send(**message: Any) -> None:
 
 def tell_of_changes() -> None:
     before = path.read_bytes()
+    changes = 0
     while True:
         time.sleep(0.005)
         now = path.read_bytes()
         if now != before and now:
             before = now
-            send(method="notifications/resources/updated", params={"uri": "task://queue"})
+            changes += 1
+            if "relists" in traits:
+                send(method="notifications/resources/list_changed")
+            elif "half" not in traits or changes % 2:
+                send(method="notifications/resources/updated", params={"uri": "task://queue"})
 
 
 def tool(name: str, required: list[str], **optional: str) -> dict[str, Any]:
@@ -124,12 +144,53 @@ def pages(uri: str) -> str:
     following = str(begin + 2) if begin + 2 < len(tasks) else "0" if "circle" in traits else None
     if "endless-pages" in traits:
         return json.dumps({"tasks": tasks[:1], "next": str(begin + 1)})
+    if "moving" in traits and after == "2":
+        path.write_text(json.dumps([{**tasks[0], "status": "completed"}, *tasks[1:]]))
     if "linked" in traits and following:
         following = f"task://queue?limit=2&after={following}"
     return json.dumps({"tasks": tasks[begin : begin + 2], "total": len(tasks), "next": following})
 
 
+shots: list[dict[str, Any]] = []
+
+
+def feed(after: str) -> str:
+    now = {task["id"]: task for task in json.loads(path.read_text())}
+    if not shots or shots[-1] != now:
+        shots.append(now)
+    told = {"total": len(now) + ("wrong-total" in traits), "next": str(len(shots) - 1)}
+    if after and int(after) >= len(shots):
+        return json.dumps({"tasks": [], "gone": [], "complete": False, **told})
+    before = shots[int(after)] if after else now
+    changed = [task for own, task in now.items() if task != before.get(own)]
+    if "half-feed" in traits:
+        changed = [task for task in changed if int(task["id"][-1]) % 2 == 0]
+    return json.dumps({"tasks": changed, "gone": [own for own in before if own not in now], "complete": True, **told})
+
+
+first: dict[str, Any] = {}
+
+
+def one(own: str) -> str:
+    task = next((task for task in json.loads(path.read_text()) if task["id"] == own), None)
+    if "each-other" in traits:
+        return json.dumps(json.loads(path.read_text())[-1])
+    if task is None:
+        raise ValueError("there is no such task")
+    is_begun = task["status"] == "in_progress"
+    if "each-more" in traits or ("each-later" in traits and is_begun):
+        task["weather"] = "fine"
+    if "each-owner" in traits and is_begun:
+        task["owner"] = "ann"
+    return json.dumps(first.setdefault(own, task) if "each-late" in traits else task)
+
+
 def read(uri: str) -> str:
+    if "diary" in traits:
+        with path.with_suffix(".diary").open("a") as diary:
+            diary.write(uri + "\n")
+    if uri.startswith("task://changes"):
+        return feed(uri.partition("after=")[2])
     if "huge" in traits:
         return "[" + " " * 100_000_000 + "]"
     if "?" in uri:
@@ -138,25 +199,30 @@ def read(uri: str) -> str:
         if "tells-environment" in traits:
             return json.dumps([{"id": "1", "title": " ".join(sorted(os.environ)), "state": "pending"}])
         return path.read_text()
+    if traits & EACH:
+        return one(uri.removeprefix("task://"))
     return path.with_suffix("." + uri.removeprefix("task://")).read_text()
 
 
 def answer(method: str, params: dict[str, Any]) -> dict[str, Any]:
     if method == "initialize":
-        resources = {"subscribe": bool(traits & {"subscribe", "mute"})}
+        resources = {"subscribe": bool(traits & {"subscribe", "mute", "half", "relists"})}
         info = {"name": "raw", "version": "1"}
         return {"protocolVersion": "2025-11-25", "capabilities": {"resources": resources}, "serverInfo": info}
     if method == "resources/list":
         names = ["queue", *(["pending", "current", "completed"] if "lists" in traits else [])]
         return {"resources": [{"uri": f"task://{name}", "name": name} for name in names]}
     if method == "resources/templates/list":
-        paged = traits & {"paged", "linked", "circle", "endless-pages"}
+        paged = traits & {"paged", "linked", "circle", "endless-pages", "moving", *FEED}
         template = {"uriTemplate": "task://queue{?limit,after}", "name": "pages"}
-        return {"resourceTemplates": [template] if paged else []}
+        changes = {"uriTemplate": "task://changes{?after}", "name": "changes", "_meta": {"taskdeck/feed": 1}}
+        each = {"uriTemplate": "task://{id}", "name": "each"}
+        templates = [*([template] * bool(paged)), *([changes] * bool(traits & FEED)), *([each] * bool(traits & EACH))]
+        return {"resourceTemplates": templates}
     if method == "tools/list":
         return {"tools": tools()}
     if method == "resources/subscribe":
-        if "subscribe" in traits:
+        if traits & {"subscribe", "half", "relists"}:
             threading.Thread(target=tell_of_changes, daemon=True).start()
         return {}
     if method == "resources/read":

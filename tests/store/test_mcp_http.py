@@ -10,18 +10,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskdeck_store import clock
+from taskdeck_store import clock, create_store, open_store
 from taskdeck_store.contract import StoreError
 from taskdeck_store.machine import Transition, command, transition
 from taskdeck_store.mcp.client.source import KIND
 from taskdeck_store.source import Move, Source
 from taskdeck_store.values import Action, Json, State, Task
+from taskdeck_store.verification import verify
 
 if TYPE_CHECKING:
     from mcp_lab import Lab
@@ -271,3 +272,43 @@ def test_nobody_there_is_told_in_a_line() -> None:
         port = free.getsockname()[1]
     with pytest.raises(StoreError, match=f"cannot reach mcp.http://127.0.0.1:{port}/mcp: Connection refused"):
         KIND.open(f"mcp+http://ann:secret@127.0.0.1:{port}/mcp")
+
+
+@contextmanager
+def ours(path: Path) -> Iterator[str]:
+    """Serve a store of ours; yield its address."""
+    from taskdeck_store.mcp.serving.server import Served
+
+    server = Served(lambda: open_store(str(path)), version="1")
+    with served(server.server.streamable_http_app()) as (port, _):
+        yield f"mcp+http://127.0.0.1:{port}/mcp"
+        server.end()
+    server.close()
+
+
+def test_our_own_server_is_followed_by_what_it_says_that_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{CLIENT}.connection._ASK_FIRST", 1_000.0)
+    create_store(str(tmp_path / "q.db"))
+    with closing(open_store(str(tmp_path / "q.db"))) as there, ours(tmp_path / "q.db") as address:
+        there.apply([command(f"t-{number}", Action.ADD, actor="x", title="t") for number in range(3)])
+        with closing(open_store(address)) as board, closing(open_store(address)) as other:
+            # From now on, who reads all again would fail.
+            monkeypatch.setattr(f"{CLIENT}.connection.gather", None)
+            for action in (Action.START, Action.SUBMIT, Action.APPROVE):
+                (outcome,) = board.apply([command("t-0", action, actor="ann", note=f"to {action}")])
+                assert outcome.event is not None, outcome.refusal
+                assert (outcome.event.actor, outcome.event.note) == ("ann", f"to {action}")
+            long = "x" * 20_000
+            there.apply([command("t-9", Action.ADD, actor="x", title="t", data=long)])
+            there.apply([command("t-1", Action.FAIL, actor="x", note="no")])
+            for store in (board, other):
+                while store.get("t-1").state is not State.FAILED:  # type: ignore[union-attr]
+                    assert store.wait(PATIENCE)
+                assert {task.id: task.state for task in store.tasks()} == {
+                    task.id: task.state for task in there.tasks()
+                }
+                assert store.get("t-9").data == long  # type: ignore[union-attr]
+            assert board.events() == other.events()
+            assert verify(board).is_sound

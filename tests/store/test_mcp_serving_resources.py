@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import mcp_types as types
 import pytest
@@ -32,8 +34,12 @@ async def test_what_there_is_to_read(name: str, era: str, tmp_path: Path) -> Non
         templates = (await asked.client.list_resource_templates()).resource_templates
         assert [one.uri_template for one in templates] == [
             "task://queue{?state,query,limit,after}",
+            "task://changes{?after}",
             "task://{id}",
             "task://{id}/log{?after,limit}",
+        ]
+        assert [one.uri_template for one in templates if (one.meta or {}).get("taskdeck/feed") == 1] == [
+            "task://changes{?after}"
         ]
         queue = await asked.read("task://queue")
         assert [(task["id"], task["title"], task["state"], task["status"]) for task in queue["tasks"]] == [
@@ -121,6 +127,46 @@ async def test_no_answer_is_larger_than_clients_take_and_what_is_left_out_is_nam
         assert len(listed["description"]) == 401
         [event] = (await asked.read("task://big/log"))["events"]
         assert event["cut"] == ["changes.description"]
+    store.close()
+
+
+@pytest.mark.parametrize("name", ["q.db", "q.json"])
+async def test_a_feed_tells_what_changed_since_a_cursor(name: str, tmp_path: Path) -> None:
+    address = made(tmp_path / name, "a", "b", "c")
+    store = open_store(address)
+    store.apply([command("d", Action.ADD, actor="x", title="d", depends_on=["a"])])
+    async with asking(address) as asked:
+
+        async def since(cursor: str) -> tuple[dict[str, Any], str]:
+            told = await asked.read(f"task://changes?after={quote(cursor)}")
+            assert told["complete"]
+            return {task["id"]: task for task in told["tasks"]} | dict.fromkeys(told["gone"]), told["next"]
+
+        begin = await asked.read("task://changes")
+        assert (begin["tasks"], begin["gone"], begin["total"], begin["complete"]) == ([], [], 4, True)
+        assert await since(begin["next"]) == ({}, begin["next"])
+        store.apply([command("b", Action.START, actor="x"), command("e", Action.ADD, actor="x", title="e")])
+        found, cursor = await since(begin["next"])
+        queue = {task["id"]: task for task in (await asked.read("task://queue"))["tasks"]}
+        assert found == {one: queue[one] for one in ("b", "e")}
+        store.pause(Pausing(query="", actor="ann", operation="1", note="wait"))
+        found, cursor = await since(cursor)
+        assert found == {}
+        store.apply([command("a", action, actor="x") for action in (Action.START, Action.SUBMIT, Action.APPROVE)])
+        found, later = await since(cursor)
+        assert {one: task["blocked"] for one, task in found.items()} == {"a": 0, "d": 0}
+        assert (await since(later))[0] == {}
+        if name == "q.json":
+            path = Path(address)
+            path.write_text(json.dumps([task for task in json.loads(path.read_text()) if task["id"] != "c"]))
+            found, later = await since(later)
+            assert found == {"c": None}
+        for number in range(3):
+            store.apply([command(f"n{number}-{one}", Action.ADD, actor="x", title="n") for one in range(400)])
+        for wrong in (later, "nope", begin["next"][::-1]):
+            told = await asked.read(f"task://changes?after={quote(wrong)}")
+            assert not told["complete"]
+            assert await since(told["next"]) == ({}, told["next"])
     store.close()
 
 

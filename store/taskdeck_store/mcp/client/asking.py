@@ -13,6 +13,7 @@ from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
 from taskdeck_store.mcp.client.offer import Offer, Tool
+from taskdeck_store.mcp.marks import FEED_KEY, FEED_URI
 from taskdeck_store.printable import one_line
 from taskdeck_store.values import Json
 
@@ -63,6 +64,9 @@ async def offer_of(client: Client) -> Offer:
         uris=frozenset(str(resource.uri) for resource in resources),
         templates=tuple(template.uri_template for template in templates),
         tools={tool.name: Tool(name=tool.name, schema=tool.input_schema) for tool in tools},
+        has_feed=any(
+            one.uri_template.startswith(FEED_URI) and (one.meta or {}).get(FEED_KEY) == 1 for one in templates
+        ),
     )
 
 

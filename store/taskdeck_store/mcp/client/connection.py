@@ -20,12 +20,13 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from taskdeck_store.mcp.client import asking
 from taskdeck_store.mcp.client.asking import Broken, Refused, Strange
 from taskdeck_store.mcp.client.child import Child
+from taskdeck_store.mcp.client.feed import news
 from taskdeck_store.mcp.client.gathering import Gathered, gather
 from taskdeck_store.mcp.client.offer import Offer
 from taskdeck_store.mcp.client.server import Server
 from taskdeck_store.mcp.client.web import Web
 
-News: TypeAlias = Literal["listen", "subscribe", "poll"]
+Way: TypeAlias = Literal["listen", "subscribe", "poll"]
 """How changes are heard of."""
 
 CONNECT = 30.0
@@ -69,11 +70,15 @@ class Connection:
         self.made = asyncio.Event()
         self.broken = asyncio.Event()
         self.offer = Offer(server="")
-        self.way: News = "poll"
+        self.way: Way = "poll"
         self.is_mute = False
         """Whether something changed that the server did not tell of, though it promised to."""
-        self.digest: bytes | None = None
-        """That of what the server was last known to say."""
+        self.doubts = 0
+        """How often there was a reason to believe nothing that was read before."""
+        self._mark: str | None = None
+        self._told_by_then = 0
+        self._gathering = asyncio.Lock()
+        self._listed: tuple[dict[str, int], str] | None = None
 
     @property
     def client(self) -> Client:
@@ -129,6 +134,7 @@ class Connection:
         elif self.made.is_set() and isinstance(message, _OFFERS_CHANGE):
             with suppress(Strange, TimeoutError):
                 self.offer = await asking.offer_of(self.client)
+            self.doubts += 1
             self._changed()
 
     def _news(self) -> None:
@@ -180,10 +186,11 @@ class Connection:
         while True:
             tells = self.way != "poll" and not self.is_mute and self._told > 0
             await self._rest(max(_HEARTBEAT if tells else pause, took * _SHARE), until_hurry=not tells)
-            told, began = self._told, time.monotonic()
+            told, began = self._told_by_then, time.monotonic()
             try:
                 async with asyncio.timeout(LOOK):
-                    gathered = await gather(self.client, self.offer)
+                    doubts = self.doubts
+                    gathered = await self.gather()
             except (Refused, Strange) as error:
                 if not isinstance(error, Broken):
                     continue
@@ -193,19 +200,45 @@ class Connection:
                 self.broken.set()
                 return
             took = time.monotonic() - began
-            if not self.says(gathered):
+            is_new = self.says(gathered.mark)
+            if not is_new and doubts == self.doubts:
                 pause = min(pause * _ASK_GROWTH, _ASK_LAST)
                 continue
             pause = _ASK_FIRST
             self._changed()
-            if self.way != "poll" and self._told == told:
+            if is_new and self.way != "poll" and self._told == told:
                 await asyncio.sleep(_WORD_OF_IT)
                 self.is_mute = self._told == told
 
-    def says(self, gathered: Gathered) -> bool:
-        """Note what the server says now; tell whether that is something else than before."""
-        before, self.digest = self.digest, gathered.digest
-        return before is not None and before != self.digest
+    async def gather(self) -> Gathered:
+        """Read what the server says of its tasks. Raises Refused, Strange and TimeoutError.
+
+        Where that shows that its feed hid a change since it was last read, all is to be read anew by everybody.
+        """
+        async with self._gathering:
+            gathered = await gather(self.client, self.offer)
+            if await self._hides(gathered):
+                self.doubts += 1
+                self._changed()
+        return gathered
+
+    async def _hides(self, gathered: Gathered) -> bool:
+        """Tell whether a task is another than in what was gathered before, and the change feed does not tell of it."""
+        before, listed = self._listed, (gathered.rows(), gathered.cursor) if gathered.cursor else None
+        found = await news(self.client, before[1]) if before is not None and listed is not None else None
+        self._listed = listed
+        if before is None or listed is None:
+            return False
+        if found is None:
+            return True
+        was, now = before[0], listed[0]
+        return any(was.get(own) != now.get(own) for own in (was.keys() | now.keys()) - found.ids)
+
+    def says(self, mark: str) -> bool:
+        """Note what the server says now, by its mark; tell whether that is something else than before."""
+        before, self._mark = self._mark, mark
+        self._told_by_then = self._told
+        return before is not None and before != mark
 
     async def _rest(self, seconds: float, *, until_hurry: bool) -> None:
         until = time.monotonic() + seconds

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from contextlib import suppress
-from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -13,7 +11,9 @@ import msgspec
 from msgspec import Struct
 
 from taskdeck_store.mcp.client import asking
+from taskdeck_store.mcp.client.alone import add, own_of, read_alone
 from taskdeck_store.mcp.client.asking import Refused, Strange
+from taskdeck_store.mcp.client.feed import news
 from taskdeck_store.mcp.client.offer import QUEUE, Offer
 
 if TYPE_CHECKING:
@@ -22,27 +22,40 @@ if TYPE_CHECKING:
 PAGE = 500
 """How many tasks are asked for at a time, where the server has pages."""
 PAGES_MOST = 1_000
-TEXT_MOST = 64 * 1024 * 1024
-"""How many characters a server may say of its tasks, all in all."""
-
 _PASSES = 3
-_WHOLE_MOST = 500
-"""How many tasks that a page cuts short are read one by one."""
 
 
 class Gathered(Struct, frozen=True):
-    """What a server said: URI and text, in the order in which it was read."""
+    """What a server said: URI and text, in the order in which it was read.
+
+    `cursor` is that of its change feed before the first of it was read; '' where there is none.
+    """
 
     texts: tuple[tuple[str, str], ...]
+    cursor: str = ""
 
     @property
-    def digest(self) -> bytes:
+    def mark(self) -> str:
         """What two of them have in common that say the same."""
+        if self.cursor:
+            return self.cursor
         digest = hashlib.blake2b(digest_size=16)
         for uri, text in self.texts:
             digest.update(f"{uri}\n{len(text)}\n".encode("utf-8", "surrogatepass"))
             digest.update(text.encode("utf-8", "surrogatepass"))
-        return digest.digest()
+        return digest.hexdigest()
+
+    def rows(self) -> dict[str, int]:
+        """Return a number for each task that was listed in a page, by its own id, which tells one text from another."""
+        rows: dict[str, int] = {}
+        for uri, text in self.texts:
+            if uri != QUEUE:
+                rows[own_of(uri)] = hash(text)
+                continue
+            with suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
+                listed = zip(_PAGE.decode(text).tasks, _TEXTS.decode(text).tasks, strict=True)
+                rows |= {str(row.id): hash(bytes(raw)) for row, raw in listed}
+        return rows
 
 
 class _Row(Struct):
@@ -56,14 +69,20 @@ class _Page(Struct):
     next: str | int | None = None
 
 
+class _Texts(Struct):
+    tasks: tuple[msgspec.Raw, ...] = ()
+
+
 _PAGE = msgspec.json.Decoder(_Page)
+_TEXTS = msgspec.json.Decoder(_Texts)
 
 
 async def gather(client: Client, offer: Offer) -> Gathered:
     """Read what a server says of its tasks. Raises Refused, Strange and TimeoutError."""
     if offer.is_paged:
+        begins = await news(client, "") if offer.has_feed else None
         with suppress(Refused):
-            return Gathered(tuple(await _pages(client)))
+            return Gathered(tuple(await _pages(client)), begins.next if begins is not None else "")
     texts: list[tuple[str, str]] = []
     for uri in offer.reads:
         try:
@@ -72,7 +91,7 @@ async def gather(client: Client, offer: Offer) -> Gathered:
             if uri in (QUEUE, offer.reads[0]):
                 raise
             continue
-        _add(texts, uri, text)
+        add(texts, uri, text)
     return Gathered(tuple(texts))
 
 
@@ -93,27 +112,19 @@ async def _pass(client: Client, texts: list[tuple[str, str]], ids: set[str]) -> 
     uri = f"{QUEUE}?limit={PAGE}"
     for _ in range(PAGES_MOST):
         text = await asking.read(client, uri)
-        _add(texts, QUEUE, text)
+        add(texts, QUEUE, text)
         page = _page_of(text)
         ids.update(str(row.id) for row in page.tasks)
         cut.update({str(row.id): None for row in page.tasks if row.cut})
         if page.next is None:
-            await _whole(client, texts, cut)
+            for one in await read_alone(client, cut):
+                add(texts, *one)
             return page.total
         uri = _uri_of(str(page.next))
         if uri in seen:
             raise Strange("its pages go in a circle")
         seen.add(uri)
     raise Strange(f"it has more than {PAGES_MOST:,} pages of tasks")
-
-
-async def _whole(client: Client, texts: list[tuple[str, str]], cut: Iterable[str]) -> None:
-    """Read one by one the tasks of which a page had room for a part."""
-    for task_id in islice(cut, _WHOLE_MOST):
-        uri = f"task://{quote(task_id, safe='')}"
-        # It may be gone since.
-        with suppress(Refused):
-            _add(texts, uri, await asking.read(client, uri))
 
 
 def _uri_of(following: str) -> str:
@@ -129,9 +140,3 @@ def _page_of(text: str) -> _Page:
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         # Not for here to tell what is wrong with it.
         return _Page()
-
-
-def _add(texts: list[tuple[str, str]], uri: str, text: str) -> None:
-    texts.append((uri, text))
-    if sum(len(one) for _, one in texts) > TEXT_MOST:
-        raise Strange(f"it says more than {TEXT_MOST >> 20} MiB of its tasks")

@@ -7,7 +7,7 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Overdue
 from contextlib import suppress
@@ -17,9 +17,11 @@ from msgspec import Struct
 
 from taskdeck_store.contract import Fault, StoreError
 from taskdeck_store.mcp.client import asking, loop
+from taskdeck_store.mcp.client.alone import read_alone
 from taskdeck_store.mcp.client.asking import Refused
-from taskdeck_store.mcp.client.connection import CONNECT, LOOK, Connection, News
-from taskdeck_store.mcp.client.gathering import Gathered, gather
+from taskdeck_store.mcp.client.connection import CONNECT, LOOK, Connection, Way
+from taskdeck_store.mcp.client.feed import News, news
+from taskdeck_store.mcp.client.gathering import Gathered
 from taskdeck_store.mcp.client.offer import Offer
 from taskdeck_store.mcp.client.server import Server
 from taskdeck_store.printable import one_line
@@ -74,7 +76,7 @@ class Link:
         return self._offer if connection is None else connection.offer
 
     @property
-    def way(self) -> News:
+    def way(self) -> Way:
         """How changes are heard of now."""
         connection = self._connection
         return "poll" if connection is None or connection.is_mute else connection.way
@@ -88,6 +90,12 @@ class Link:
     def generation(self) -> int:
         """A number that grows whenever something may have changed, the connection itself included."""
         return self._generation
+
+    @property
+    def trust(self) -> object:
+        """What must be the same as at an earlier reading for that still to be built on."""
+        connection = self._connection
+        return connection, 0 if connection is None else connection.doubts
 
     def ready(self) -> None:
         """Wait for the first connection. Raises StoreError when it could not be made, or not in time."""
@@ -103,7 +111,7 @@ class Link:
         """Read what the server says of its tasks. Raises StoreError."""
         failed = f"cannot read the tasks of {self.name}"
         try:
-            return self._ask(lambda up: gather(up.client, up.offer), LOOK, failed)
+            return self._ask(lambda up: up.gather(), LOOK, failed)
         except Refused as error:
             raise StoreError(Fault.UNREADABLE, f"{failed}: it answers: {error}") from error
 
@@ -114,10 +122,22 @@ class Link:
         """
         return self._ask(lambda up: asking.call(up.client, tool, arguments), asking.ANSWER, f"cannot {what}", what)
 
-    def looked(self, gathered: Gathered, since: int) -> int:
-        """Note what a look read that began at a generation; return the generation that it saw."""
+    def news(self, cursor: str) -> News | None:
+        """Return what the server's feed says was changed since a cursor; None where it does not tell all.
+
+        Raises StoreError.
+        """
+        failed = f"cannot read the tasks of {self.name}"
+        return self._ask(lambda up: news(up.client, cursor), LOOK, failed)
+
+    def alone(self, ids: Sequence[str]) -> list[tuple[str, str]]:
+        """Return what the server says of tasks, by its own ids, each read by itself. Raises StoreError."""
+        return self._ask(lambda up: read_alone(up.client, ids), LOOK, f"cannot read the tasks of {self.name}")
+
+    def looked(self, mark: str, since: int) -> int:
+        """Note the mark of what a look read that began at a generation; return the generation that it saw."""
         connection = self._connection
-        if connection is not None and connection.says(gathered):
+        if connection is not None and connection.says(mark):
             with self._news:
                 is_all = since == self._generation
                 self._generation += 1

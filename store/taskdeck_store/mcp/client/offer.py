@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -9,6 +10,7 @@ from msgspec import Struct
 from taskdeck_store.values import Json
 
 QUEUE = "task://queue"
+_EACH = re.compile(r"task://\{\w+\}")
 
 
 class Tool(Struct, frozen=True, kw_only=True):
@@ -19,12 +21,21 @@ class Tool(Struct, frozen=True, kw_only=True):
 
 
 class Offer(Struct, frozen=True, kw_only=True):
-    """A server's own name ('' where it has none), its resources by URI, its URI templates, its tools by name."""
+    """A server's own name ('' where it has none), its resources by URI, its URI templates, its tools by name.
+
+    `has_feed` says that it marks one of its templates as a change feed; see `taskdeck_store.mcp.marks`.
+    """
 
     server: str
     uris: frozenset[str] = frozenset()
     templates: tuple[str, ...] = ()
     tools: Mapping[str, Tool] = {}
+    has_feed: bool = False
+
+    @property
+    def has_each(self) -> bool:
+        """Whether each task is a resource of its own."""
+        return any(_EACH.fullmatch(template) for template in self.templates)
 
     @property
     def is_paged(self) -> bool:

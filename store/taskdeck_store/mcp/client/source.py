@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from taskdeck_store import machine
 from taskdeck_store.contract import Fault, Stop, StoreError
 from taskdeck_store.limits import Limits
 from taskdeck_store.machine import Code, Command, Refusal
+from taskdeck_store.mcp.client.amending import amended
 from taskdeck_store.mcp.client.reading import Reading, reading_of
 from taskdeck_store.mcp.client.server import SCHEMES, Server, server_of
 from taskdeck_store.mcp.client.tools import CannotTell, Way, Ways, arguments, calls_of, ways_of
@@ -19,6 +20,9 @@ from taskdeck_store.values import FIELDS, Action, State, Task
 if TYPE_CHECKING:
     from taskdeck_store.mcp.client.link import Link
     from taskdeck_store.mcp.client.offer import Offer
+
+_Read: TypeAlias = tuple[Reading, str, str]
+"""What was read, the cursor of the feed since when more may have changed ('': none), and the mark of what it says."""
 
 _AGAIN_FIRST, _AGAIN_LAST = 1.0, 5.0
 """Seconds until a source that could not be read is to be looked at again, doubled from time to time."""
@@ -38,6 +42,9 @@ class McpSource:
         self._reading: Reading | None = None
         self._fields: frozenset[str] = frozenset(("id", "title", "state"))
         self._ways: tuple[Offer, Ways] | None = None
+        self._cursor = ""
+        self._moved: frozenset[str] = frozenset()
+        self._trust: object = None
         self._seen = -1
         self._rests_until = 0.0
         self._failures = 0
@@ -82,9 +89,14 @@ class McpSource:
     def look(self) -> Sight:
         """Read all tasks. Raises StoreError while the server is gone, with what happened and when it is tried again."""
         since, began = self._link.generation, time.monotonic()
+        trust = self._link.trust
         try:
-            gathered = self._link.gather()
-            reading = reading_of(gathered.texts, self._link.name, self._reading)
+            moved = self._moved_alone(trust)
+            if moved is not None:
+                # Others may have changed as well: what was told of that stays to be looked at.
+                self._reading = moved
+                return moved.sight
+            reading, self._cursor, mark = self._later(trust) or self._anew()
         except StoreError:
             # One that is gone tells when it is back; one that errs may do so once.
             self._seen = since if self._link.is_lost else -1
@@ -93,7 +105,8 @@ class McpSource:
             self._rests_until = time.monotonic() + rest
             raise
         self._failures = 0
-        self._seen = self._link.looked(gathered, since)
+        self._trust = trust
+        self._seen = self._link.looked(mark, since)
         ended = time.monotonic()
         self._rests_until = ended + min(ended - began, _REST_MOST)
         self._reading = reading
@@ -109,6 +122,7 @@ class McpSource:
         """
         ways = self._now()
         refused: dict[int, Refusal] = {}
+        known: set[str] = set()
         stands: Mapping[str, Task] | None = None
         for number, move in enumerate(moves):
             try:
@@ -116,7 +130,9 @@ class McpSource:
             except CannotTell as error:
                 refused[number] = Refusal(code=Code.ILLEGAL, message=f"{_said(move)}: {error}")
                 continue
-            if not (calls[0][0].can_compare and move.seen is not None and move.seen.version):
+            if self._is_as_seen(move):
+                known.add(move.task.id)
+            elif not (calls[0][0].can_compare and move.seen is not None and move.seen.version):
                 if stands is None:
                     stands = {task.id: task for task in self.look().tasks}
                 conflict = self._conflict(move, stands.get(move.task.id))
@@ -130,6 +146,8 @@ class McpSource:
                 raise StoreError(error.fault, f"{error.message}{before}") from error
             if refusal is not None:
                 refused[number] = refusal
+        if known == {move.task.id for move in moves}:
+            self._moved = frozenset(known)
         return refused
 
     def wait(self, timeout: float, stop: Stop | None = None) -> bool:
@@ -152,6 +170,61 @@ class McpSource:
             self._closed = True
             self._link.wake()
             let_go(self._link)
+
+    def _anew(self) -> _Read:
+        """Read all tasks. What the feed, if there is one, tells of meanwhile is read after them."""
+        gathered = self._link.gather()
+        reading = reading_of(gathered.texts, self._link.name, self._reading)
+        return self._since(reading, gathered.cursor) or (reading, gathered.cursor, gathered.mark)
+
+    def _later(self, trust: object) -> _Read | None:
+        """Read what was changed since the last look; None where all is to be read."""
+        if self._reading is None or self._trust != trust:
+            return None
+        return self._since(self._reading, self._cursor)
+
+    def _since(self, reading: Reading, cursor: str) -> _Read | None:
+        news = self._link.news(cursor) if cursor else None
+        if news is None:
+            return None
+        later = amended(reading, news.texts, news.gone, self._link.name)
+        if later is None or len(later.sight.tasks) != news.total:
+            return None
+        return later, news.next, news.next
+
+    def _is_as_seen(self, move: Move) -> bool:
+        """Tell whether a task that is read by itself reads exactly as it was listed and seen."""
+        if self._reading is None or move.seen is None or self._cursor or not self._link.offer.has_each:
+            return False
+        alone = self._alone(self._reading, (move.task.id,))
+        if alone is None:
+            return False
+        was, now = _by_id(self._reading, move.task.id), _by_id(alone, move.task.id)
+        return was is not now and was == now == move.seen
+
+    def _moved_alone(self, trust: object) -> Reading | None:
+        """Read the tasks that were moved, and nothing else; None where all is to be read."""
+        moved, self._moved = self._moved, frozenset()
+        before = self._reading
+        if not moved or before is None or self._trust != trust:
+            return None
+        later = self._alone(before, moved)
+        if later is None or later.fields != before.fields:
+            return None
+        for task_id in moved:
+            was, now = _by_id(before, task_id), _by_id(later, task_id)
+            # What a list of tasks does not tell would be gone again with the next one, and one that seems not to have
+            # moved may be told late.
+            if was is None or now is None or was == now or was.extra.keys() != now.extra.keys():
+                return None
+        return later
+
+    def _alone(self, reading: Reading, ids: Collection[str]) -> Reading | None:
+        texts = self._link.alone([str(reading.own.get(task_id, task_id)) for task_id in ids])
+        if len(texts) != len(ids):
+            return None
+        alone = amended(reading, texts, (), self._link.name)
+        return alone if alone is not None and len(alone.sight.tasks) == len(reading.sight.tasks) else None
 
     def _now(self) -> Ways:
         offer = self._link.offer
@@ -199,6 +272,10 @@ class McpSource:
             # A second call finds the version that the first one made.
             version = ""
         return None
+
+
+def _by_id(reading: Reading, task_id: str) -> Task | None:
+    return next((task for task in reading.sight.tasks if task.id == task_id), None)
 
 
 def _said(move: Move) -> str:

@@ -11,9 +11,10 @@ from msgspec import Struct
 
 from taskdeck_store import jsontext
 from taskdeck_store.contract import Key, Order, Store, key
+from taskdeck_store.mcp.serving.others import waiting
 from taskdeck_store.mcp.serving.shapes import PAGED, Shown, ShownEvent, shown, shown_event
 from taskdeck_store.query.terms import EVERYTHING, Query
-from taskdeck_store.values import State
+from taskdeck_store.values import QUEUE, State
 
 LIMIT = 200
 """How many tasks or events a page has unless more or fewer are asked for."""
@@ -31,6 +32,19 @@ class Page(Struct, frozen=True, kw_only=True):
     tasks: tuple[Shown, ...]
     total: int
     next: str | None
+
+
+class News(Struct, frozen=True, kw_only=True):
+    """What changed since a cursor: the tasks as they are now, and the ids of those that are no more.
+
+    `total` counts all tasks; `next` is the cursor of now. `complete` is false where not all is told: read the queue.
+    """
+
+    tasks: tuple[Shown, ...]
+    gone: tuple[str, ...]
+    total: int
+    next: str
+    complete: bool
 
 
 class Log(Struct, frozen=True, kw_only=True):
@@ -76,6 +90,33 @@ def page(
             if then is not None:
                 break
     return Page(tasks=tuple(tasks), total=sum(counts[state].count for state in order), next=then)
+
+
+def news(store: Store, after: str | None = None) -> News:
+    """Return what changed since the `next` of an earlier call; without one, only the cursor of now.
+
+    Raises StoreError.
+    """
+    tasks: list[Shown] = []
+    gone: list[str] = []
+    with store.reading():
+        found = store.changes(after, limit=MOST)
+        total = sum(tally.count for tally in store.counts().values())
+        others = waiting(store, found.changes)
+        room, is_complete = _ROOM, found.complete and others is not None
+        changed = (change.task_id for change in found.changes if change.task_id != QUEUE)
+        for task_id in dict.fromkeys((*changed, *(task.id for task in others or ()))):
+            task = store.get(task_id)
+            if task is None:
+                gone.append(task_id)
+                continue
+            one = shown(task)
+            room -= len(jsontext.written(msgspec.to_builtins(one)))
+            if room < 0 and tasks:
+                is_complete = False
+                break
+            tasks.append(one)
+    return News(tasks=tuple(tasks), gone=tuple(gone), total=total, next=found.cursor, complete=is_complete)
 
 
 def log(

@@ -9,13 +9,14 @@ from msgspec import Struct
 
 from taskdeck_store.contract import Change
 from taskdeck_store.machine import wrong_id
+from taskdeck_store.mcp.marks import FEED_URI
 from taskdeck_store.mcp.serving.pages import LIMIT, MOST
 from taskdeck_store.values import QUEUE, State
 
 SCHEME = "task://"
 QUEUE_URI, CURRENT_URI, STATS_URI = "task://queue", "task://current", "task://stats"
 
-_ASKS = {"queue": ("state", "query", "limit", "after"), "log": ("after", "limit")}
+_ASKS = {"queue": ("state", "query", "limit", "after"), "log": ("after", "limit"), "changes": ("after",)}
 _SHOWN = 80
 
 
@@ -38,6 +39,12 @@ class Stats(Struct, frozen=True):
     """How many tasks are where."""
 
 
+class Feed(Struct, frozen=True):
+    """What changed since a cursor; without one, the cursor of now."""
+
+    after: str | None = None
+
+
 class One(Struct, frozen=True):
     """A task."""
 
@@ -56,7 +63,7 @@ class Events(Struct, frozen=True, kw_only=True):
         return f"{SCHEME}{quote(self.task_id)}/log?{urlencode({'after': after, 'limit': self.limit})}"
 
 
-Place = Queue | Stats | One | Events
+Place = Queue | Stats | Feed | One | Events
 
 
 def place(uri: str) -> Place:
@@ -84,7 +91,7 @@ def place(uri: str) -> Place:
             return Queue(states=(State.IN_PROGRESS,))
         case "stats":
             return Stats()
-    return One(_task_id(head))
+    return Feed(given.get("after")) if f"{SCHEME}{head}" == FEED_URI else One(_task_id(head))
 
 
 class Touched(Struct, frozen=True):
@@ -101,7 +108,7 @@ class Touched(Struct, frozen=True):
         match named:
             case Queue():
                 return not self.states.isdisjoint(named.states)
-            case Stats():
+            case Stats() | Feed():
                 return True
             case One() | Events():
                 return named.task_id in self.tasks

@@ -17,6 +17,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from taskdeck_store.contract import Store, StoreError
 from taskdeck_store.machine import Code, missing
+from taskdeck_store.mcp.marks import FEED_KEY, FEED_URI
 from taskdeck_store.mcp.serving import pages, shapes, teaching
 from taskdeck_store.mcp.serving.desk import Desk, Opens
 from taskdeck_store.mcp.serving.inputs import given
@@ -26,6 +27,7 @@ from taskdeck_store.mcp.serving.places import (
     SCHEME,
     STATS_URI,
     Events,
+    Feed,
     One,
     Place,
     Queue,
@@ -250,6 +252,11 @@ _RESOURCES = (
 )
 _TEMPLATES = (
     (f"{QUEUE_URI}{{?state,query,limit,after}}", "page", f"{_PAGED} Of some states, or that match a filter."),
+    (
+        f"{FEED_URI}{{?after}}",
+        "changes",
+        "What changed since a cursor, `next` of before; without one, only `next`.",
+    ),
     (f"{SCHEME}{{id}}", "task", "A task with all it holds."),
     (f"{SCHEME}{{id}}/log{{?after,limit}}", "log", "What happened to a task: who did what, when and why."),
 )
@@ -264,6 +271,8 @@ def _document(store: Store, named: Place, me: str) -> Json:
             return {**shapes.told(found), "next": named.uri_of(found.next) if found.next is not None else None}
         case Stats():
             return shapes.told(stats(store))
+        case Feed():
+            return shapes.told(pages.news(store, named.after))
         case One():
             task = store.get(named.task_id)
             if task is None:
@@ -317,4 +326,5 @@ def _resource(uri: str, name: str, about: str) -> types.Resource:
 
 
 def _template(uri: str, name: str, about: str) -> types.ResourceTemplate:
-    return types.ResourceTemplate(uri_template=uri, name=name, description=about, mime_type=_JSON)
+    marks = {FEED_KEY: 1} if uri.startswith(FEED_URI) else None
+    return types.ResourceTemplate(uri_template=uri, name=name, description=about, mime_type=_JSON, _meta=marks)

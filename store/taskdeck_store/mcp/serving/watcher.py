@@ -8,17 +8,13 @@ from contextlib import suppress
 
 from taskdeck_store.contract import Change, Store, StoreError
 from taskdeck_store.mcp.serving.desk import Opens
+from taskdeck_store.mcp.serving.others import waiting
 from taskdeck_store.mcp.serving.places import Touched, touched
-from taskdeck_store.query.terms import Field, Pattern, Query, TextTerm
-from taskdeck_store.values import State
 
 _WAIT = 5.0
 _AGAIN = 0.25
 """Seconds between two looks at a store that cannot be read."""
 _GRACE = 1.0
-_DONE = State.COMPLETED
-_MANY = 50
-"""Of how many completed tasks at once it is looked up which others wait for them."""
 
 
 class Watcher:
@@ -73,14 +69,8 @@ class Watcher:
                 store.close()
 
     def _tell_of_others(self, store: Store, changes: Sequence[Change]) -> None:
-        """Tell of the tasks that wait for one which was completed, or is no more: what is told of them is another."""
-        done = {one.task_id for one in changes if (one.from_state is _DONE) is not (one.to_state is _DONE)}
-        if not done:
-            return
-        if len(done) > _MANY:
+        found = waiting(store, changes)
+        if found is None:
             self._tell(Touched(all=True))
-            return
-        depending = TextTerm(field=Field.DEPENDS, choices=tuple(Pattern("exact", one) for one in sorted(done)))
-        waiting = store.tasks(Query((depending,)))
-        if waiting:
-            self._tell(Touched(frozenset(task.id for task in waiting), frozenset(task.state for task in waiting)))
+        elif found:
+            self._tell(Touched(frozenset(task.id for task in found), frozenset(task.state for task in found)))
