@@ -76,7 +76,8 @@ def ours(address: str, runs: int) -> tuple[list[float], list[float]]:
             looks.append((time.perf_counter() - began) * 1_000)
             time.sleep(looks[-1] / 1_000)
             began = time.perf_counter()
-            source._link.call(("start_task", "fail_task")[run % 2], {"task_id": first.id, "reason": "x"}, "a move")
+            tool = source._link.offer.tools[("start_task", "fail_task")[run % 2]]
+            source._link.call(tool, {"task_id": first.id, "reason": "x"}, "bench", "a move")
             assert source.wait(PATIENCE)
             changes.append((time.perf_counter() - began) * 1_000)
     finally:

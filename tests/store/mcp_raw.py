@@ -237,6 +237,8 @@ def answer(method: str, params: dict[str, Any]) -> dict[str, Any]:
             return {"contents": [{"uri": params["uri"], "blob": "AAAA"}]}
         return {"contents": [{"uri": params["uri"], "text": read(params["uri"])}]}
     if method == "tools/call":
+        if "diary" in traits and "taskdeck/actor" in params.get("_meta", {}):
+            path.with_suffix(".diary").write_text("who-calls")
         text, is_error = call(params["name"], params.get("arguments", {}))
         return {"content": [{"type": "text", "text": text}], "isError": is_error}
     raise LookupError(method)

@@ -300,6 +300,8 @@ def test_our_own_server_is_followed_by_what_it_says_that_changed(
                 (outcome,) = board.apply([command("t-0", action, actor="ann", note=f"to {action}")])
                 assert outcome.event is not None, outcome.refusal
                 assert (outcome.event.actor, outcome.event.note) == ("ann", f"to {action}")
+            assert [event.actor for event in there.events("t-0")][1:] == ["mcp:taskdeck/ann"] * 3
+            assert there.get("t-0").owner == "ann"  # type: ignore[union-attr]
             long = "x" * 20_000
             there.apply([command("t-9", Action.ADD, actor="x", title="t", data=long)])
             there.apply([command("t-1", Action.FAIL, actor="x", note="no")])

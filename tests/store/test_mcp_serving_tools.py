@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import mcp_types as types
 import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_stage import ERAS, asking, made
@@ -300,6 +301,26 @@ async def test_the_next_task_is_none_that_is_paused_blocked_or_left_until_later(
         assert claimed == {"tasks": [], "next_due": "2999-01-01T00:00:00.000000Z"}
         assert (await asked.read("task://stats"))["paused"] == [{"query": "tag:x", "by": "ann", "note": "wait"}]
     store.close()
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_who_asks_by_a_client_is_named_behind_it(era: str, tmp_path: Path) -> None:
+    async with asking(made(tmp_path / "q.db", "a"), era, name="taskdeck") as asked:
+        tools = {tool.name: (tool.meta or {}).get("taskdeck/actor") for tool in (await asked.client.list_tools()).tools}
+        assert (tools["start"], tools["claim"], tools["show"]) == (1, 1, None)
+        for number, (given, actor) in enumerate(
+            [
+                ("alice", "mcp:taskdeck/alice"),
+                (" \x1b[31m\n", "mcp:taskdeck/\ufffd[31m\ufffd"),
+                ("x" * 1_000, f"mcp:taskdeck/{'x' * 80}…"),
+                ("", "mcp:taskdeck"),
+                ({"name": "alice"}, "mcp:taskdeck"),
+            ]
+        ):
+            meta = types.RequestParamsMeta(**{"taskdeck/actor": given})  # type: ignore[typeddict-item]
+            result = await asked.client.call_tool("edit", {"task_id": "a", "priority": number + 10}, meta=meta)
+            assert result.structured_content is not None
+            assert result.structured_content["event"]["actor"] == actor
 
 
 @pytest.mark.parametrize("era", ERAS)

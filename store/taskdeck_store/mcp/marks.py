@@ -13,3 +13,9 @@ Read without `after`, a feed has its cursor of now as `next`. Read with the `nex
 `tasks` that were changed or added since, as the queue has them, and the ids of those that were taken away as `gone`.
 `total` counts the tasks of the queue. Where `complete` is false not all is told, and the queue is to be read anew.
 """
+
+ACTOR_KEY = "taskdeck/actor"
+"""Under which key, and with the value 1, a tool is marked that takes under the same key of a call's `_meta` who asks.
+
+That is a name, and a claim; it is on record behind the client's own, as in ``mcp:taskdeck/alice``.
+"""

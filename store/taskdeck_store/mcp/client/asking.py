@@ -13,7 +13,7 @@ from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
 from taskdeck_store.mcp.client.offer import Offer, Tool
-from taskdeck_store.mcp.marks import FEED_KEY, FEED_URI
+from taskdeck_store.mcp.marks import ACTOR_KEY, FEED_KEY, FEED_URI
 from taskdeck_store.printable import one_line
 from taskdeck_store.values import Json
 
@@ -63,11 +63,15 @@ async def offer_of(client: Client) -> Offer:
         server=one_line(info.name, 40) if info is not None else "",
         uris=frozenset(str(resource.uri) for resource in resources),
         templates=tuple(template.uri_template for template in templates),
-        tools={tool.name: Tool(name=tool.name, schema=tool.input_schema) for tool in tools},
+        tools={tool.name: _tool(tool) for tool in tools},
         has_feed=any(
             one.uri_template.startswith(FEED_URI) and (one.meta or {}).get(FEED_KEY) == 1 for one in templates
         ),
     )
+
+
+def _tool(tool: types.Tool) -> Tool:
+    return Tool(name=tool.name, schema=tool.input_schema, takes_actor=(tool.meta or {}).get(ACTOR_KEY) == 1)
 
 
 async def _pages(session: ClientSession, request: _Lists, result: type[_Found]) -> AsyncIterator[_Found]:
@@ -96,10 +100,14 @@ async def read(client: Client, uri: str) -> str:
     return texts[0]
 
 
-async def call(client: Client, tool: str, arguments: Mapping[str, Json]) -> Json:
-    """Call a tool; return its structured answer, where it gives one. Raises Refused, Strange and TimeoutError."""
+async def call(client: Client, tool: Tool, arguments: Mapping[str, Json], actor: str) -> Json:
+    """Call a tool; return its structured answer, where it gives one. Raises Refused, Strange and TimeoutError.
+
+    `actor` is who asks for it, which a tool is told that takes it.
+    """
     # Not through the session's own call_tool, which checks the answer against patterns that the server wrote.
-    request = types.CallToolRequest(params=types.CallToolRequestParams(name=tool, arguments=dict(arguments)))
+    params = {"name": tool.name, "arguments": arguments, "_meta": {ACTOR_KEY: actor} if tool.takes_actor else None}
+    request = types.CallToolRequest(params=types.CallToolRequestParams.model_validate(params))
     result = await _ask(client.session, request, types.CallToolResult)
     if result.is_error:
         texts = [content.text for content in result.content if isinstance(content, types.TextContent)]

@@ -22,7 +22,7 @@ from taskdeck_store.mcp.client.asking import Refused
 from taskdeck_store.mcp.client.connection import CONNECT, LOOK, Connection, Way
 from taskdeck_store.mcp.client.feed import News, news
 from taskdeck_store.mcp.client.gathering import Gathered
-from taskdeck_store.mcp.client.offer import Offer
+from taskdeck_store.mcp.client.offer import Offer, Tool
 from taskdeck_store.mcp.client.server import Server
 from taskdeck_store.printable import one_line
 from taskdeck_store.values import Json
@@ -115,12 +115,15 @@ class Link:
         except Refused as error:
             raise StoreError(Fault.UNREADABLE, f"{failed}: it answers: {error}") from error
 
-    def call(self, tool: str, arguments: dict[str, Json], what: str) -> Json:
-        """Call a tool; return its structured answer. Raises Refused where the server says no, and StoreError.
+    def call(self, tool: Tool, arguments: dict[str, Json], actor: str, what: str) -> Json:
+        """Call a tool for an actor; return its structured answer. Raises Refused where the server says no, and
+        StoreError.
 
         `what` says what is asked, for the message where it is not known whether it was done.
         """
-        return self._ask(lambda up: asking.call(up.client, tool, arguments), asking.ANSWER, f"cannot {what}", what)
+        return self._ask(
+            lambda up: asking.call(up.client, tool, arguments, actor), asking.ANSWER, f"cannot {what}", what
+        )
 
     def news(self, cursor: str) -> News | None:
         """Return what the server's feed says was changed since a cursor; None where it does not tell all.

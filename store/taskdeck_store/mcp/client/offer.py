@@ -14,10 +14,14 @@ _EACH = re.compile(r"task://\{\w+\}")
 
 
 class Tool(Struct, frozen=True, kw_only=True):
-    """A tool by its name, and the JSON schema of its arguments."""
+    """A tool by its name, and the JSON schema of its arguments.
+
+    `takes_actor` says that it is marked as one that takes who asks for it; see `taskdeck_store.mcp.marks`.
+    """
 
     name: str
     schema: Mapping[str, Json]
+    takes_actor: bool = False
 
 
 class Offer(Struct, frozen=True, kw_only=True):

@@ -262,7 +262,7 @@ class McpSource:
         for way, command in calls:
             what = f"{command.action} {task_id}"
             try:
-                self._link.call(way.tool.name, arguments(way, move, command, own, version), what)
+                self._link.call(way.tool, arguments(way, move, command, own, version), command.actor, what)
             except CannotTell as error:
                 return Refusal(code=Code.ILLEGAL, message=f"cannot {what}: {error}")
             except Refused as error:

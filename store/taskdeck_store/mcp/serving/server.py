@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -17,7 +17,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from taskdeck_store.contract import Store, StoreError
 from taskdeck_store.machine import Code, missing
-from taskdeck_store.mcp.marks import FEED_KEY, FEED_URI
+from taskdeck_store.mcp.marks import ACTOR_KEY, FEED_KEY, FEED_URI
 from taskdeck_store.mcp.serving import pages, shapes, teaching
 from taskdeck_store.mcp.serving.desk import Desk, Opens
 from taskdeck_store.mcp.serving.inputs import given
@@ -149,7 +149,7 @@ class Served:
 
         try:
             asked = given(tool.takes, params.arguments or {})
-            found = await tool.does(Call(_actor(ctx), self._reads, self._commits, awaits), asked)
+            found = await tool.does(Call(_actor(ctx, params.meta), self._reads, self._commits, awaits), asked)
         except Refused as error:
             return _failed(error.code, error.message)
         except StoreError as error:
@@ -285,11 +285,18 @@ def _document(store: Store, named: Place, me: str) -> Json:
             return {**shapes.told(log), "next": named.uri_of(log.next) if log.next is not None else None}
 
 
-def _actor(ctx: _Context) -> str:
-    """Return whom the events of a client are from: the name it gives itself, marked as what it is."""
+def _actor(ctx: _Context, meta: Mapping[str, Any] | None = None) -> str:
+    """Return whom the events of a client are from: the name it gives itself, marked as what it is, and the one that it
+    gives to who asks by it, if it does.
+    """
     client = ctx.session.client_params
-    name = one_line(client.client_info.name, _LONGEST_NAME).strip() if client is not None else ""
-    return f"mcp:{name or 'unnamed'}"
+    name = _name(client.client_info.name) if client is not None else ""
+    user = _name((meta or {}).get(ACTOR_KEY))
+    return f"mcp:{name or 'unnamed'}{'/' * bool(user)}{user}"
+
+
+def _name(given: object) -> str:
+    return one_line(given, _LONGEST_NAME).strip() if isinstance(given, str) else ""
 
 
 def _error(code: int, message: str, **data: str) -> MCPError:
@@ -318,6 +325,7 @@ def _described(tool: Tool) -> types.Tool:
         input_schema=tool.input_schema(),
         output_schema=tool.output_schema(),
         annotations=hints,
+        _meta={ACTOR_KEY: 1} if tool.changes else None,
     )
 
 
