@@ -7,14 +7,13 @@ import json
 import socket
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from mcp_http import PATIENCE, ours, served, until
 
 from taskdeck_store import clock, create_store, open_store
 from taskdeck_store.contract import StoreError
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 LAB = Path(__file__).with_name("mcp_lab.py")
 CLIENT = "taskdeck_store.mcp.client"
-PATIENCE = 10.0
 
 
 @pytest.fixture
@@ -45,35 +43,6 @@ def write(path: Path, *words: str) -> None:
         for number, word in enumerate(words)
     ]
     path.write_text(json.dumps(rows))
-
-
-@contextmanager
-def served(app: Any, port: int = 0) -> Iterator[tuple[int, asyncio.AbstractEventLoop]]:
-    """Serve an ASGI application from a thread; yield the port and the loop."""
-    import uvicorn
-
-    # Named as TCP, or asyncio lets small answers wait for 40 ms.
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind(("127.0.0.1", port))
-    listening.listen()
-    config = uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=0, ws="none")
-    server = uvicorn.Server(config)
-    loop = asyncio.new_event_loop()
-
-    def run() -> None:
-        asyncio.set_event_loop(loop)
-        loop.run_until_complete(server.serve([listening]))
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    until(lambda: server.started)
-    try:
-        yield listening.getsockname()[1], loop
-    finally:
-        server.should_exit = server.force_exit = True
-        thread.join(PATIENCE)
-        listening.close()
 
 
 @contextmanager
@@ -93,13 +62,6 @@ def opened(address: str) -> Iterator[Source]:
         yield source
     finally:
         source.close()
-
-
-def until(is_so: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not is_so():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.005)
 
 
 def do(source: Source, seen: Task, *actions: Action, **fields: Json) -> None:
@@ -274,24 +236,12 @@ def test_nobody_there_is_told_in_a_line() -> None:
         KIND.open(f"mcp+http://ann:secret@127.0.0.1:{port}/mcp")
 
 
-@contextmanager
-def ours(path: Path) -> Iterator[str]:
-    """Serve a store of ours; yield its address."""
-    from taskdeck_store.mcp.serving.server import Served
-
-    server = Served(lambda: open_store(str(path)), version="1")
-    with served(server.server.streamable_http_app()) as (port, _):
-        yield f"mcp+http://127.0.0.1:{port}/mcp"
-        server.end()
-    server.close()
-
-
 def test_our_own_server_is_followed_by_what_it_says_that_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(f"{CLIENT}.connection._ASK_FIRST", 1_000.0)
     create_store(str(tmp_path / "q.db"))
-    with closing(open_store(str(tmp_path / "q.db"))) as there, ours(tmp_path / "q.db") as address:
+    with closing(open_store(str(tmp_path / "q.db"))) as there, ours(str(tmp_path / "q.db")) as address:
         there.apply([command(f"t-{number}", Action.ADD, actor="x", title="t") for number in range(3)])
         with closing(open_store(address)) as board, closing(open_store(address)) as other:
             # From now on, who reads all again would fail.
