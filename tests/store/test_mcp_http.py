@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -243,9 +243,11 @@ def test_our_own_server_is_followed_by_what_it_says_that_changed(
     create_store(str(tmp_path / "q.db"))
     with closing(open_store(str(tmp_path / "q.db"))) as there, ours(str(tmp_path / "q.db")) as address:
         there.apply([command(f"t-{number}", Action.ADD, actor="x", title="t") for number in range(3)])
-        with closing(open_store(address)) as board, closing(open_store(address)) as other:
+        with ExitStack() as stack:
+            board = stack.enter_context(closing(open_store(address)))
             # From now on, who reads all again would fail.
             monkeypatch.setattr(f"{CLIENT}.connection.gather", None)
+            other = stack.enter_context(closing(open_store(address)))
             for action in (Action.START, Action.SUBMIT, Action.APPROVE):
                 (outcome,) = board.apply([command("t-0", action, actor="ann", note=f"to {action}")])
                 assert outcome.event is not None, outcome.refusal

@@ -23,6 +23,7 @@ from taskdeck_store.mcp.client.connection import CONNECT, LOOK, Connection, Way
 from taskdeck_store.mcp.client.feed import News, news
 from taskdeck_store.mcp.client.gathering import Gathered
 from taskdeck_store.mcp.client.offer import Offer, Tool
+from taskdeck_store.mcp.client.reading import Reading
 from taskdeck_store.mcp.client.server import Server
 from taskdeck_store.printable import one_line
 from taskdeck_store.values import Json
@@ -62,6 +63,8 @@ class Link:
         self._is_known = False
         self._since = time.monotonic()
         self._running: asyncio.Task[None] | None = None
+        self.latest: tuple[object, Reading, str] | None = None
+        """What was last read by any handle where there is a feed, for those that come: the trust, and the cursor."""
         self._keeping = loop.run(self._keep())
 
     @property

@@ -110,6 +110,7 @@ class McpSource:
         ended = time.monotonic()
         self._rests_until = ended + min(ended - began, _REST_MOST)
         self._reading = reading
+        self._link.latest = (trust, reading, self._cursor) if self._cursor else None
         self._fields |= reading.fields
         return reading.sight
 
@@ -179,6 +180,10 @@ class McpSource:
 
     def _later(self, trust: object) -> _Read | None:
         """Read what was changed since the last look; None where all is to be read."""
+        latest = self._link.latest
+        if self._reading is None and latest is not None and latest[0] == trust:
+            _, reading, cursor = latest
+            return self._since(reading, cursor)
         if self._reading is None or self._trust != trust:
             return None
         return self._since(self._reading, self._cursor)
