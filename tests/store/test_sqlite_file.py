@@ -25,7 +25,7 @@ from unprivileged import open_folder, unprivileged
 from taskdeck_store import Action, Code, Fault, State, Store, StoreError, command, create_store, open_store
 from taskdeck_store.lock import SUFFIX, WriteLock
 from taskdeck_store.marks import APPLICATION_ID
-from taskdeck_store.sqlite import schema, triggers
+from taskdeck_store.sqlite import mending, schema, triggers
 
 DEADLINE = 30.0
 
@@ -615,3 +615,29 @@ def test_who_waits_for_a_store_that_cannot_be_opened_does_not_try_without_end(pa
             stop.set()
             meddling.join()
     assert tried < 10
+
+
+def test_a_file_that_takes_the_place_of_another_while_that_is_opened_keeps_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, newer = tmp_path / "tasks.db", tmp_path / "newer.db"
+    for file, task_id in ((path, "old"), (newer, "new")):
+        create_store(str(file))
+        with closing(open_store(str(file))) as filled:
+            put(filled, task_id)
+    looks_for_a_log = mending.LeftLog
+
+    def replaced_meanwhile(log: Path, index: Path) -> mending.LeftLog:
+        if newer.exists():
+            newer.replace(path)
+        return looks_for_a_log(log, index)
+
+    monkeypatch.setattr(mending, "LeftLog", replaced_meanwhile)
+    with closing(open_store(str(path))) as store, closing(open_store(str(path))) as other:
+        put(other, "later")
+        log = path.with_name("tasks.db-wal").stat().st_ino
+        # Who took it for the file of before would find it replaced now, and remove the log of that.
+        assert {task.id for task in store.tasks()} == {"new", "later"}
+        assert path.with_name("tasks.db-wal").stat().st_ino == log
+        put(other, "last")
+        assert store.get("last") is not None

@@ -529,6 +529,18 @@ async def test_what_a_format_lacks_is_told_in_the_empty_column_and_whole_when_it
         assert "no state for a review" not in " ".join(shown(stage.deck).split())
 
 
+async def test_what_a_format_does_not_keep_is_shown_nowhere(tmp_path: Path, store: Path) -> None:
+    folder = tmp_path / ".claude" / "tasks" / "a-list"
+    claude(folder, 1)
+    for address, has in ((folder, False), (store, True)):
+        async with staged(address) as stage:
+            assert ("P5" in shown(stage.deck)) is has
+            await stage.press("1", "enter")
+            await stage.until(lambda: "in state" in shown(stage.deck))
+            page = shown(stage.deck)
+            assert [word in page for word in ("lower runs first", "times back")] == [has, has]
+
+
 async def test_an_outside_change_is_shown_and_the_cursor_stays(store: Path) -> None:
     async with staged(store) as stage:
         await stage.press("1", "j")

@@ -98,7 +98,7 @@ class Pages:
                 self._now(),
                 read_only=self._read_only,
                 audited=audited,
-                observed=self._acting.limits.observed,
+                limits=self._acting.limits,
                 limit=EVENTS_SHOWN,
                 stands=stands,
                 output=self.debugger.pane(task_id) if self.debugger is not None else None,

@@ -40,14 +40,21 @@ class Opened:
         self._frozen = False
         self.is_bundle = False
         self._logs_ahead = False
-        found = mark(path)
+        # One that takes the place of another meanwhile must not be taken for that: the log would be, too.
+        while not self._opens():
+            self._wal.close()
+            self.connection.close(True)
+
+    def _opens(self) -> bool:
+        """Open the file at the path; tell whether it is still that file which is there."""
+        found = mark(self._path)
         if found is None:
-            raise gone(path)
+            raise gone(self._path)
         self._mark = found
-        self.real = Path(os.path.realpath(path))
+        self.real = Path(os.path.realpath(self._path))
         self._log = self._beside("-wal")
         self._folder = Folder(self.real.parent)
-        with explained(path, "read"), mending.OPENING:
+        with explained(self._path, "read"), mending.OPENING:
             left = mending.LeftLog(self._log, self._beside("-shm"))
             try:
                 self.connection = self._connected()
@@ -55,6 +62,8 @@ class Opened:
                 told = left.told()
         self.mended = told if self.writable else ()
         self._wal = Pin(self._log)
+        there = mark(self._path)
+        return there is not None and there[:2] == self.identity
 
     @property
     def identity(self) -> tuple[int, int]:

@@ -30,14 +30,17 @@ def rows_of(lines: int) -> int:
     return 1 if lines == 1 else lines + 1
 
 
-def card_lines(card: Card, width: int, lines: int, age: str, *, busy: str = "") -> tuple[Line, ...]:
+def card_lines(
+    card: Card, width: int, lines: int, age: str, *, busy: str = "", ranked: bool = True
+) -> tuple[Line, ...]:
     """Lay a card out in `lines` lines (1 to 3) of exactly `width` cells.
 
     What does not fit is left out in this order: tags, priority, age, owner, attempts, id; the title is cut last.
-    `busy` says what is under way with the task; that it is being committed stands for all else.
+    `busy` says what is under way with the task; that it is being committed stands for all else. Without `ranked`, the
+    store's format knows no priority, and none is shown.
     """
     title = safe(card.title)
-    facts = _facts(card, age) if busy != BUSY else []
+    facts = _facts(card, age, ranked) if busy != BUSY else []
     if busy:
         facts.insert(0, (busy, "busy"))
     if lines == 1:
@@ -59,7 +62,7 @@ def cut(text: str, width: int) -> str:
     return set_cell_size(text, width - 1) + "…"
 
 
-def _facts(card: Card, age: str) -> list[Piece]:
+def _facts(card: Card, age: str, ranked: bool) -> list[Piece]:
     facts = [(safe(card.id), "meta")]
     if card.attempts:
         spent = card.attempts >= card.max_attempts
@@ -69,7 +72,8 @@ def _facts(card: Card, age: str) -> list[Piece]:
         facts.append((f"@{safe(card.owner.removeprefix('@'))}", "owner"))
     if age:
         facts.append((age, "meta"))
-    facts.append((f"P{card.priority}", "urgent" if card.priority <= URGENT else "meta"))
+    if ranked:
+        facts.append((f"P{card.priority}", "urgent" if card.priority <= URGENT else "meta"))
     facts.extend((f"#{safe(tag)}", "tag") for tag in card.tags)
     return facts
 

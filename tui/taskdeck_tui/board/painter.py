@@ -73,7 +73,7 @@ class Painter:
 
     def _drawn(self, card: Card, cell: Cell, lines: int, part: int, width: int) -> Strip:
         ground = "cursor" if cell.cursor else "selected" if cell.selected else "card"
-        line = card_lines(card, max(width - 3, 0), lines, cell.age, busy=cell.busy)[part]
+        line = card_lines(card, max(width - 3, 0), lines, cell.age, busy=cell.busy, ranked=cell.ranked)[part]
         left = "●" if cell.selected and part == 0 else "┃" if cell.cursor else "▎"
         segments = [
             Segment(left, self._style(ground, "edge" if cell.cursor or cell.selected else hue(card.state))),

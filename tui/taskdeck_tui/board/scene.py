@@ -17,7 +17,7 @@ from taskdeck_tui.span import held_back, span
 
 class Cell(Struct, frozen=True):
     """What one card shows. `age` may tell that it is blocked, or when it is due, `busy` what is under way;
-    `before_cursor` that the card under the cursor is next.
+    `before_cursor` that the card under the cursor is next, `ranked` that there are priorities.
     """
 
     id: str
@@ -27,6 +27,7 @@ class Cell(Struct, frozen=True):
     selected: bool
     busy: str
     before_cursor: bool
+    ranked: bool
 
 
 class Heading(Struct, frozen=True):
@@ -54,6 +55,7 @@ class Scene(Struct, frozen=True):
 def scene(view: View, layout: Layout, *, selected: Collection[str], busy: Mapping[str, str], now: float) -> Scene:
     """Return what is on screen at a time, in seconds since 1970; `selected` holds ids, `busy` a word for some."""
     cells = {}
+    is_ranked = "priority" in view.limits.fields
     for index, _, _ in layout.columns:
         column = view.columns[index]
         for line in range(layout.fits + 1):
@@ -70,6 +72,7 @@ def scene(view: View, layout: Layout, *, selected: Collection[str], busy: Mappin
                 card.id in selected,
                 busy.get(card.id, ""),
                 focused and row + 1 == view.row,
+                is_ranked,
             )
     headings = tuple(
         Heading(
@@ -106,7 +109,8 @@ def differences(before: Scene, after: Scene) -> Iterator[Region]:
 def _empty(state: State, view: View) -> str:
     if view.query:
         return "none match"
-    return f"no tasks: {view.lacks[state]}" if state in view.lacks else "no tasks"
+    why = view.limits.lacks.get(state)
+    return f"no tasks: {why}" if why is not None else "no tasks"
 
 
 def _age(since: Time | None, now: float) -> str:

@@ -7,12 +7,12 @@ that is visible starts at the rank `top`. Every function is pure: a view in, a v
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from taskdeck_store.contract import Key, Order, Tally, key
+from taskdeck_store.limits import NONE, Limits
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.values import Card, State
 from taskdeck_tui.model.look import NATURAL, STATES, Jump, Look, Place, Wanted
@@ -45,8 +45,8 @@ class Column(Struct, frozen=True, kw_only=True):
 class View(Struct, frozen=True, kw_only=True):
     """The whole board: five columns, the focused one, and the rank of the cursor in it.
 
-    `held` is the card under the cursor, as last seen. `height` counts the cards that fit in a column. `lacks` says why
-    no task can come to a state, as a clause, for those that the store's format has no word for.
+    `held` is the card under the cursor, as last seen. `height` counts the cards that fit in a column. `limits` are
+    those of the store's format.
     """
 
     columns: tuple[Column, ...] = tuple(Column(state=state, order=NATURAL[state]) for state in STATES)
@@ -55,7 +55,7 @@ class View(Struct, frozen=True, kw_only=True):
     held: Card | None = None
     height: int = 1
     query: Query = EVERYTHING
-    lacks: Mapping[State, str] = {}
+    limits: Limits = NONE
 
     @property
     def column(self) -> Column:
@@ -81,7 +81,7 @@ def settle(view: View, look: Look) -> tuple[View, Departure | None]:
         )
         for index, column in enumerate(view.columns)
     )
-    after = replace(view, columns=columns, query=look.wanted.query, lacks=look.limits.lacks)
+    after = replace(view, columns=columns, query=look.wanted.query, limits=look.limits)
     jump = look.wanted.jump
     for index in range(len(columns)):
         if index != view.focus or jump is not None:

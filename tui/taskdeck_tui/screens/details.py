@@ -16,6 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from taskdeck_store.cards import card_of
+from taskdeck_store.limits import NONE, Limits
 from taskdeck_store.machine import LEASED
 from taskdeck_store.output import Attempt, attempts
 from taskdeck_store.values import Card, Event, State, Task, Time
@@ -91,7 +92,7 @@ class Details(Page[None]):
         *,
         read_only: bool = False,
         audited: bool = True,
-        observed: bool = False,
+        limits: Limits = NONE,
         limit: int = 500,
         stands: Mapping[str, State | None] = _NOTHING_KNOWN,
         output: Widget | None = None,
@@ -101,8 +102,8 @@ class Details(Page[None]):
 
         `stands` tells where tasks are that it depends on.
 
-        With `read_only`, no action is offered. `audited` is False for a store that keeps no audit log yet, `observed`
-        is True where the log has only what was seen from here. `output` is a pane to have below; `legal` tells which
+        With `read_only`, no action is offered. `audited` is False for a store that keeps no audit log yet; `limits`
+        are those of its format. `output` is a pane to have below; `legal` tells which
         keys do something to the task: by its state alone, unless more is known.
         """
         super().__init__()
@@ -113,12 +114,12 @@ class Details(Page[None]):
         self._now = now
         self._read_only = read_only
         self._audited = audited
-        self._claims = OBSERVED if observed else CLAIMED
+        self._claims = OBSERVED if limits.observed else CLAIMED
         self._limit = limit
         self._stands = stands
         self._pane = output
         self._names = legal
-        self._fields = Fields()
+        self._fields = Fields(limits.fields)
         self._timeline = Timeline()
         self._attempts: Sequence[Attempt] = attempts(events)
         self._chosen: Attempt | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 from textual.content import Content
 
@@ -22,9 +22,10 @@ _NARROW = 48
 
 
 class Fields:
-    """Lays out one task at a time; what is costly is kept until it changes."""
+    """Lays out one task at a time, for a store that keeps some fields; what is costly is kept until it changes."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Container[str]) -> None:
+        self._has = kept
         self._kept: dict[str, tuple[Json, int, list[Content]]] = {}
 
     def lines(self, task: Task, now: Time, width: int, stands: Mapping[str, State | None]) -> list[Content]:
@@ -34,7 +35,7 @@ class Fields:
         """
         lines = fitted([Row(Content.styled(safe(task.title), "bold $page-title"))], width)
         lines.append(Content())
-        short = list(_short(task, now, width, stands))
+        short = list(_short(task, now, width, stands, self._has))
         room = max(len(label) for label, _ in short) + _GAP
         for label, value in short:
             name = Content.styled(label.ljust(room), "$label")
@@ -63,14 +64,18 @@ def rule(label: str, kind: str, width: int) -> Content:
     return head + Content.styled("─" * max(width - head.cell_length, 0), "$column-line")
 
 
-def _short(task: Task, now: Time, width: int, stands: Mapping[str, State | None]) -> Iterator[tuple[str, Content]]:
+def _short(
+    task: Task, now: Time, width: int, stands: Mapping[str, State | None], has: Container[str]
+) -> Iterator[tuple[str, Content]]:
     yield "id", Content(safe(task.id))
     roomy = width >= _NARROW
-    yield "priority", Content.assemble(str(task.priority), ("  lower runs first" if roomy else "", "$muted"))
-    spent = task.attempts >= task.max_attempts
-    style = "$state-failed" if spent and task.attempts else ""
-    count = f"{task.attempts} of {task.max_attempts}"
-    yield "attempts", Content.assemble((count, style), ("  times back in the queue" if roomy else "", "$muted"))
+    if "priority" in has:
+        yield "priority", Content.assemble(str(task.priority), ("  lower runs first" if roomy else "", "$muted"))
+    if "attempts" in has or task.attempts:
+        spent = task.attempts >= task.max_attempts
+        style = "$state-failed" if spent and task.attempts else ""
+        count = f"{task.attempts} of {task.max_attempts}"
+        yield "attempts", Content.assemble((count, style), ("  times back in the queue" if roomy else "", "$muted"))
     if task.not_before is not None:
         yield "not before", _moment(task.not_before, now, width)
     if task.depends_on:
