@@ -12,6 +12,7 @@ import mcp_types as types
 from mcp import Client
 
 from taskdeck_store import Action, Store, command, create_store, open_store
+from taskdeck_store.limits import NONE, Limits
 from taskdeck_store.mcp.serving.server import Served
 
 ERAS = ("auto", "legacy")
@@ -68,11 +69,12 @@ async def asking(
     *,
     name: str = "tester",
     read_only: bool = False,
+    limits: Limits = NONE,
     opens: Callable[[], Store] | None = None,
 ) -> AsyncIterator[Asked]:
     """Serve a store to one client in this process."""
     how = opens or (lambda: open_store(address, read_only=read_only))
-    served = Served(how, version="1.2.3", read_only=read_only)
+    served = Served(how, version="1.2.3", limits=limits, read_only=read_only)
     who = types.Implementation(name=name, version="1")
     try:
         async with Client(served.server, mode=era, client_info=who, read_timeout_seconds=20) as client:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import mcp_types as types
 import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_stage import ERAS, asking, made
+from msgspec.structs import replace
 
 from foreign.files import tagged, task, task_master
 from taskdeck_store import Action, Pausing, command, open_store
@@ -389,6 +392,24 @@ async def test_a_long_wait_shows_signs_of_life(tmp_path: Path, monkeypatch: pyte
         call = asked.client.call_tool("wait_for_review", {"task_id": "a", "timeout": 0.1}, progress_callback=tell)
         assert (await call).structured_content["verdict"] == "waiting"
     assert signs[:1] == ["a waits for a verdict"]
+
+
+async def test_where_there_is_no_review_an_agent_is_taught_to_complete_its_task(tmp_path: Path) -> None:
+    task = {"id": "a", "description": "x", "status": "pending", "result": None, "attempts": 0, "metadata": {}}
+    path = tmp_path / "tasks.json"
+    path.write_text(json.dumps({"tasks": [task]}))
+    with closing(open_store(str(path))) as store:
+        limits = store.limits
+    async with asking(str(path), limits=limits) as asked:
+        said = str(asked.client.instructions)
+        for word in ("submit", "wait_for_review", "approve"):
+            assert word not in said
+        await asked.call("claim")
+        await asked.call("complete_task", task_id="a", result="well")
+        assert (await asked.call("show", task_id="a"))["task"]["state"] == "completed"
+        assert said in (await asked.client.get_prompt("work")).messages[0].content.text
+    async with asking(str(path), limits=replace(limits, read_only="it is theirs alone")) as asked:
+        assert "nothing can be changed from here" in str(asked.client.instructions)
 
 
 async def test_the_instructions_and_the_prompt_teach_the_loop_by_the_tools_there_are(tmp_path: Path) -> None:

@@ -36,11 +36,12 @@ def serve(options: Namespace, output: Output) -> Exit:
 
     with closing(opens()) as store:
         output.mended(store.mended)
+        limits = store.limits
     try:
         from taskdeck_store.mcp.serving.server import Served
     except ImportError:
         raise UsageError(_NEEDED) from None
-    with closing(Served(opens, version=__version__, read_only=options.read_only)) as served:
+    with closing(Served(opens, version=__version__, limits=limits, read_only=options.read_only)) as served:
         came = (
             _over_stdio(served, options, output) if options.http is None else _over_http(served, options, output, token)
         )

@@ -16,6 +16,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from taskdeck_store.contract import Store, StoreError
+from taskdeck_store.limits import NONE, Limits
 from taskdeck_store.machine import Code, missing
 from taskdeck_store.mcp.marks import ACTOR_KEY, FEED_KEY, FEED_URI
 from taskdeck_store.mcp.serving import pages, shapes, teaching
@@ -63,11 +64,12 @@ _Paginated = types.PaginatedRequestParams | None
 class Served:
     """A store behind the protocol. `server` is to be run by a transport, in one event loop.
 
-    `read_only` offers nothing that changes a task, whatever the store would take.
+    `limits` are those of its format; `read_only` offers nothing that changes a task, whatever the store would take.
     """
 
-    def __init__(self, opens: Opens, *, version: str, read_only: bool = False) -> None:
+    def __init__(self, opens: Opens, *, version: str, limits: Limits = NONE, read_only: bool = False) -> None:
         self._opens = opens
+        self._limits = limits
         self._read_only = read_only
         # Two, each with its own handle: a commit may have to wait for other writers, and reading goes on meanwhile.
         self._reads, self._commits = Desk(opens), Desk(opens)
@@ -77,7 +79,7 @@ class Served:
             NAME,
             version=version,
             title="Taskdeck",
-            instructions=teaching.READ_ONLY if read_only else teaching.INSTRUCTIONS,
+            instructions=teaching.instructions(limits, read_only=read_only),
             lifespan=self._life,
             get_tool_input_schema=lambda name: TOOLS[name].input_schema() if name in TOOLS else None,
             on_list_tools=self._list_tools,
@@ -197,7 +199,7 @@ class Served:
         if params.name != _PROMPT or self._read_only:
             raise MCPError(types.INVALID_PARAMS, f"there is no prompt {params.name[:_LONGEST_NAME]!r}")
         query = one_line((params.arguments or {}).get("query", ""), _LONGEST_MESSAGE)
-        content = types.TextContent(type="text", text=teaching.working(query))
+        content = types.TextContent(type="text", text=teaching.working(query, self._limits))
         return types.GetPromptResult(messages=[types.PromptMessage(role="user", content=content)])
 
     async def _verdict(self, ctx: _Context, task_id: str, after: int | None, timeout: float) -> Verdict:
