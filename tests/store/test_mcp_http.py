@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from killing import killed
 from mcp_http import PATIENCE, ours, served, until
 
 from taskdeck_store import clock, create_store, open_store
 from taskdeck_store.contract import StoreError
-from taskdeck_store.machine import Transition, command, transition
+from taskdeck_store.machine import Code, Transition, command, transition
 from taskdeck_store.mcp.client.source import KIND
 from taskdeck_store.source import Move, Source
 from taskdeck_store.values import Action, Json, State, Task
@@ -266,3 +267,17 @@ def test_our_own_server_is_followed_by_what_it_says_that_changed(
                 assert store.get("t-9").data == long  # type: ignore[union-attr]
             assert board.events() == other.events()
             assert verify(board).is_sound
+
+
+def test_half_a_character_is_refused_and_the_connection_goes_on(tmp_path: Path) -> None:
+    create_store(str(tmp_path / "q.db"))
+    with ours(str(tmp_path / "q.db")) as address, closing(open_store(address)) as board:
+        for data, code in (({"x": "half \ud800"}, Code.INVALID), ({"x": "whole"}, None)):
+            (outcome,) = board.apply([command("t-1", Action.ADD, actor="ann", title="t", data=data)])
+            assert (outcome.refusal.code if outcome.refusal else None) is code
+
+
+def test_a_child_by_fork_has_a_connection_of_its_own(tmp_path: Path) -> None:
+    create_store(str(tmp_path / "q.db"))
+    with ours(str(tmp_path / "q.db")) as first, closing(open_store(first)), ours(str(tmp_path / "q.db")) as address:
+        assert not killed(lambda: open_store(address).close(), step=1_000_000)

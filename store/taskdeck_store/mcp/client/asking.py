@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
@@ -12,6 +13,7 @@ from mcp.client.session import ClientSession
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
+from taskdeck_store.machine import Code
 from taskdeck_store.mcp.client.offer import Offer, Tool
 from taskdeck_store.mcp.marks import ACTOR_KEY, FEED_KEY, FEED_URI
 from taskdeck_store.printable import one_line
@@ -107,6 +109,12 @@ async def call(client: Client, tool: Tool, arguments: Mapping[str, Json], actor:
     """
     # Not through the session's own call_tool, which checks the answer against patterns that the server wrote.
     params = {"name": tool.name, "arguments": arguments, "_meta": {ACTOR_KEY: actor} if tool.takes_actor else None}
+    try:
+        json.dumps(params, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        # Sent, it would end the connection.
+        why = "it has half a character (a lone surrogate), which cannot be said to a server"
+        raise Refused(f"cannot call {one_line(tool.name, 40)}: {why}", Code.INVALID) from None
     request = types.CallToolRequest(params=types.CallToolRequestParams.model_validate(params))
     result = await _ask(client.session, request, types.CallToolResult)
     if result.is_error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
@@ -33,3 +34,13 @@ def _running() -> asyncio.AbstractEventLoop:
             _loop.set_exception_handler(lambda loop, context: None)
             threading.Thread(target=_loop.run_forever, name="taskdeck-mcp", daemon=True).start()
         return _loop
+
+
+def _forget() -> None:
+    """Have a child by fork make a loop of its own: it has no thread of its parent, and would wait for it."""
+    global _guard, _loop
+    _guard, _loop = threading.Lock(), None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
