@@ -6,15 +6,16 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 from unittest import mock
 
 import apsw
 from ledgers import ALL_WORDS, Ledger
+from mcp_http import ours
 
-from taskdeck_store import create_store, kinds
+from taskdeck_store import clock, create_store, kinds
 from taskdeck_store.minna.memory import MinnaMemory
 from taskdeck_store.minna.names import entity_of
 
@@ -42,9 +43,14 @@ class Backend(Protocol):
     """Whether the store itself refuses an outside move that the transition table does not have."""
     records_times: bool
     """Whether an outside change gets new times."""
+    here: bool
+    """Whether the files themselves are opened, and not a server that has them."""
 
     def make(self, folder: Path) -> Path:
         """Make an empty store in a folder."""
+
+    def address(self, path: Path, now: clock.Clock = clock.utc_now) -> str:
+        """Return what is opened of the store at a path; `now` is the clock of who serves it, where somebody does."""
 
     def meddle(self, path: Path, task_id: str, **fields: Any) -> None:
         """Set fields of a task as another program would; add the task when there is none. Raises Refused."""
@@ -76,6 +82,7 @@ class Sqlite:
     begun = False
     guards = True
     records_times = True
+    here = True
 
     _PROGRAM = """
 import json, sqlite3, sys
@@ -99,6 +106,9 @@ for line in sys.stdin:
         path = folder / "tasks.db"
         create_store(str(path))
         return path
+
+    def address(self, path: Path, now: clock.Clock = clock.utc_now) -> str:
+        return str(path)
 
     def meddle(self, path: Path, task_id: str, **fields: Any) -> None:
         values = {
@@ -154,6 +164,30 @@ for line in sys.stdin:
             self._process = None
 
 
+class Served(Sqlite):
+    """A server of ours on an SQLite store, opened over HTTP; the outside program edits the file that is served."""
+
+    name = "mcp"
+    kind = "MCP"
+    scheme: str | None = None
+    mends = CARRIED_ON
+    here = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._served: dict[Path, str] = {}
+        self._servers = ExitStack()
+
+    def address(self, path: Path, now: clock.Clock = clock.utc_now) -> str:
+        if path not in self._served:
+            self._served[path] = self._servers.enter_context(ours(str(path), now))
+        return self._served[path]
+
+    def close(self) -> None:
+        self._servers.close()
+        super().close()
+
+
 class JsonFile:
     """A program that loads the whole file, changes it, and writes it back without any lock."""
 
@@ -165,11 +199,15 @@ class JsonFile:
     begun = False
     guards = False
     records_times = False
+    here = True
 
     def make(self, folder: Path) -> Path:
         path = folder / "tasks.json"
         create_store(str(path))
         return path
+
+    def address(self, path: Path, now: clock.Clock = clock.utc_now) -> str:
+        return str(path)
 
     def meddle(self, path: Path, task_id: str, **fields: Any) -> None:
         document, tasks = self._load(path)
@@ -209,6 +247,10 @@ class Theirs:
     begun = False
     guards = False
     records_times = True
+    here = True
+
+    def address(self, path: Path, now: clock.Clock = clock.utc_now) -> str:
+        return str(path)
 
     def known(self) -> AbstractContextManager[object]:
         return nullcontext()
@@ -403,8 +445,8 @@ class Tier1(Lab):
 BACKENDS: tuple[type[Backend], ...] = (Sqlite, JsonFile)
 """Those whose files are Taskdeck's own."""
 
-EVERY: tuple[type[Backend], ...] = (*BACKENDS, Minna, Observed, TaskMaster, Claude, Lab08, Tier1)
+EVERY: tuple[type[Backend], ...] = (*BACKENDS, Minna, Observed, TaskMaster, Claude, Lab08, Tier1, Served)
 """Those that keep the contract of stores."""
 
-SOAKED: tuple[type[Backend], ...] = (Observed, TaskMaster, Claude, Lab08, Tier1)
+SOAKED: tuple[type[Backend], ...] = (Observed, TaskMaster, Claude, Lab08, Tier1, Served)
 """Those of them whose whole suite is a part of the long run."""

@@ -41,8 +41,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("backend", every, indirect=True)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what a test needs and the limits of its store lack."""
+    """Leave out what a test needs and the limits of its store lack.
+
+    Last: of stores that are not in this run, nobody asks.
+    """
     kept, left_out = [], []
     for item in items:
         (kept if _is_reached(item) else left_out).append(item)
@@ -82,12 +86,18 @@ def path(backend: Backend, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def opened(path: Path, now: Turned) -> Iterator[Opener]:
+def address(backend: Backend, path: Path, now: Turned) -> str:
+    """What is opened of the store."""
+    return backend.address(path, now)
+
+
+@pytest.fixture
+def opened(address: str, now: Turned) -> Iterator[Opener]:
     """Open further handles of the store; all are closed in the end."""
     handles: list[Store] = []
 
     def another(**options: object) -> Store:
-        handle = open_store(str(path), **{"now": now, **options})  # type: ignore[arg-type]
+        handle = open_store(address, **{"now": now, **options})  # type: ignore[arg-type]
         handles.append(handle)
         return handle
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mcp_http import ours
 from msgspec import Struct
-from msgspec.structs import replace
 
 from taskdeck_store.values import State
 
@@ -22,8 +19,7 @@ _RAW = Path(__file__).with_name("mcp_raw.py")
 class Place(Struct, frozen=True, kw_only=True):
     """How a place is made in a folder, which returns its address, and which of its tasks is in which state.
 
-    `edit` has another program bring a task to a state. A place that is more than files is there while `served`, which
-    is given what `make` returned, and yields the address. `slow` ones are tested with the soak.
+    `edit` has another program bring a task to a state.
     """
 
     name: str
@@ -31,8 +27,6 @@ class Place(Struct, frozen=True, kw_only=True):
     ids: Mapping[State, str]
     edit: Callable[[Path, str, State], None]
     new_id: str = "90"
-    served: Callable[[str], AbstractContextManager[str]] = nullcontext
-    slow: bool = False
 
 
 _PLAIN = {P: "pending", R: "in_progress", V: "review", C: "completed", F: "failed"}
@@ -58,36 +52,6 @@ def _edit_queue(folder: Path, task_id: str, state: State) -> None:
     path.write_text(json.dumps(tasks))
 
 
-def _our_file(folder: Path) -> str:
-    path = folder / "queue.json"
-    tasks = [{"id": f"task-{state}", "title": f"do {state}", "state": state.value} for state in State]
-    path.write_text(json.dumps(tasks))
-    return str(path)
-
-
-@contextmanager
-def _our_program(path: str) -> Iterator[str]:
-    yield "mcp:" + shlex.join([sys.executable, "-m", "taskdeck_tui", "mcp", path])
-
-
-def _edit_ours(folder: Path, task_id: str, state: State) -> None:
-    path = folder / "queue.json"
-    tasks = json.loads(path.read_text())
-    next(task for task in tasks if task["id"] == task_id)["state"] = state.value
-    partial = path.with_suffix(".new")
-    partial.write_text(json.dumps(tasks))
-    partial.replace(path)
-
-
-_OURS = Place(
-    name="MCP of ours over HTTP",
-    make=_our_file,
-    ids={state: f"task-{state}" for state in State},
-    edit=_edit_ours,
-    new_id="task-new",
-    served=ours,
-)
-
 PLACES = (
     Place(
         name="MCP of the seed",
@@ -96,6 +60,4 @@ PLACES = (
         edit=_edit_queue,
         new_id="task-new",
     ),
-    _OURS,
-    replace(_OURS, name="MCP of ours on stdio", served=_our_program, slow=True),
 )

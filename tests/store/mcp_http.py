@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from taskdeck_store import open_store
+from taskdeck_store import clock, open_store
 
 PATIENCE = 10.0
 
@@ -32,6 +32,7 @@ def served(app: Any, port: int = 0) -> Iterator[tuple[int, asyncio.AbstractEvent
     def run() -> None:
         asyncio.set_event_loop(loop)
         loop.run_until_complete(server.serve([listening]))
+        loop.close()
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -39,20 +40,21 @@ def served(app: Any, port: int = 0) -> Iterator[tuple[int, asyncio.AbstractEvent
     try:
         yield listening.getsockname()[1], loop
     finally:
-        server.should_exit = server.force_exit = True
+        server.should_exit = True
         thread.join(PATIENCE)
         listening.close()
 
 
 @contextmanager
-def ours(path: str) -> Iterator[str]:
+def ours(path: str, now: clock.Clock = clock.utc_now) -> Iterator[str]:
     """Serve a store of ours; yield the address of the server."""
+    from taskdeck_store.mcp.serving.http import PATH, answering
     from taskdeck_store.mcp.serving.server import Served
 
-    server = Served(lambda: open_store(path), version="1")
+    server = Served(lambda: open_store(path, now=now), version="1")
     try:
-        with served(server.server.streamable_http_app()) as (port, _):
-            yield f"mcp+http://127.0.0.1:{port}/mcp"
+        with served(answering(server)) as (port, _):
+            yield f"mcp+http://127.0.0.1:{port}{PATH}"
             server.end()
     finally:
         server.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,13 +86,27 @@ def put_all(store: Store, fields: Iterable[tuple[str, State, dict[str, Any]]]) -
         assert all(outcome.event for outcome in outcomes)
 
 
-def quiet(store: Store) -> None:
-    """Read until a wait finds nothing more: a store may wake its reader once too often, never once too few."""
+def quiet(store: Store, seconds: float = 0.05) -> float:
+    """Read until a wait finds nothing more, and return how long that took: a store may wake its reader once too often,
+    never once too few.
+    """
     for _ in range(50):
         store.changes()
-        if not store.wait(0.05):
-            return
+        begun = time.monotonic()
+        if not store.wait(seconds):
+            return time.monotonic() - begun
     raise AssertionError("the store wakes its reader again and again")
+
+
+def until(store: Store, is_so: Callable[[], bool], *, at_once: bool) -> None:
+    """Have a store show what was done elsewhere: at once where the files are here; a server tells of it a moment later,
+    which is waited for.
+    """
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert not at_once
+        assert time.monotonic() < deadline
+        store.wait(0.05)
 
 
 def rest(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 from unittest import mock
 
 from backends import Backend
+from moving import put, t
 
 from taskdeck_store import Action, State, Store, open_store
 from taskdeck_store.limits import Limits
@@ -50,6 +51,8 @@ BOUND = "bound"
 """There is a field that can be nothing but some values."""
 IDS = "ids"
 """Not every id can be that of a new task."""
+HERE = "here"
+"""What is opened is the files themselves."""
 MADE = "made"
 """An empty store is made by Taskdeck."""
 
@@ -84,6 +87,8 @@ def _has(kind: type[Backend], need: Need) -> bool:
             return limits.ids is not None
         case "loose":
             return not limits.tied
+        case "here":
+            return kind.here
         case "made":
             return kind.scheme is not None
     assert need in FIELDS, f"no test can need {need!r}"
@@ -114,11 +119,14 @@ def states(limits: Limits) -> list[State]:
 
 @cache
 def limits_of(kind: type[Backend]) -> Limits:
-    """Return what a new store of a kind declares."""
+    """Return what a store of a kind declares with a task in every state: of a server, its tasks tell what it keeps."""
     with TemporaryDirectory() as folder, mock.patch.dict(os.environ, XDG_STATE_HOME=folder):
         backend = kind()
         with backend.known():
-            store = open_store(str(backend.make(Path(folder))))
+            store = open_store(backend.address(backend.make(Path(folder))))
+            for number, state in enumerate(states(store.limits)):
+                put(store, t(number), state)
+            limits = store.limits
             store.close()
             backend.close()
-            return store.limits
+            return limits

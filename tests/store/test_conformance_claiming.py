@@ -15,7 +15,7 @@ from backends import Backend, JsonFile, Minna, Sqlite
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from moving import A, B, C, D, E, do, done, put, put_all, t
+from moving import A, B, C, D, E, do, done, put, put_all, t, until
 from reaching import EMPTY
 
 from conftest import Opener, Turned
@@ -195,12 +195,12 @@ def test_an_outside_program_says_until_when_a_task_is_left(
     store: Store, backend: Backend, path: Path, now: Turned
 ) -> None:
     put(store, t(1))
-    until = clock.plus(now(), 60)
-    backend.meddle(path, t(1), not_before=until)
+    later = clock.plus(now(), 60)
+    backend.meddle(path, t(1), not_before=later)
+    until(store, lambda: store.next_due(now()) == later, at_once=backend.here)
     assert claimed(store) == []
-    assert store.next_due(now()) == until
     event = store.events(t(1))[-1]
-    assert (event.actor, event.changes) == (EXTERNAL, {"not_before": (None, until)})
+    assert (event.actor, event.changes) == (EXTERNAL, {"not_before": (None, later)})
     assert verify(store).is_sound
 
 
@@ -285,6 +285,7 @@ def test_a_claim_is_lost_when_an_outside_program_moves_the_task(store: Store, ba
     put(store, t(1))
     _, claim = one(store)
     backend.meddle(path, t(1), state="pending")
+    until(store, lambda: store.counts()[State.PENDING].count == 1, at_once=backend.here)
     refused = do(store, t(1), Action.SUBMIT, claim=claim)
     assert refused.refusal is not None
     assert refused.refusal.code is Code.CONFLICT
@@ -300,13 +301,13 @@ def test_nothing_is_claimed_of_a_store_that_takes_no_commands(store: Store, open
         store.claim(claiming())
 
 
-def test_of_many_that_claim_at_once_each_gets_other_tasks(path: Path, store: Store) -> None:
+def test_of_many_that_claim_at_once_each_gets_other_tasks(address: str, store: Store) -> None:
     store.apply([command(t(number), Action.ADD, actor="ann", title="x") for number in range(60)])
     got: dict[str, list[str]] = {f"w-{number}": [] for number in range(4)}
     start = threading.Barrier(len(got))
 
     def work(owner: str) -> None:
-        with closing(open_store(str(path))) as handle:
+        with closing(open_store(address)) as handle:
             start.wait()
             while found := claimed(handle, owner, limit=2):
                 got[owner] += found

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from backends import Backend
-from moving import A, B, C, D, do, done, put, t
+from moving import A, B, C, D, do, done, put, t, until
 from reaching import LOOSE, WHOLE
 
 from conftest import Opener
@@ -178,6 +178,7 @@ def test_a_new_task_can_close_a_circle_that_others_have_begun(backend: Backend, 
     put(store, A)
     put(store, B, depends_on=[A])
     backend.remove(path, A)
+    until(store, lambda: store.get(A) is None, at_once=backend.here)
     assert refusal(store, A, Action.ADD, title="A", depends_on=[B]).endswith(f"by {A} → {B} → {A}")
     assert put(store, A).depends_on == ()
 
@@ -203,6 +204,7 @@ def test_a_completed_task_that_was_taken_away_blocks_nobody(backend: Backend, pa
     put(store, B)
     put(store, C, depends_on=[A, B])
     backend.remove(path, A)
+    until(store, lambda: store.get(A) is None, at_once=backend.here)
     assert blocked(store, C) == 1
     complete(store, B)
     assert claimed(store) == [C]
@@ -216,11 +218,13 @@ def test_a_task_that_was_taken_away_is_depended_on_as_it_was(backend: Backend, p
     put(store, C, depends_on=[A, B])
     for other in (A, B):
         backend.remove(path, other)
+        until(store, lambda other=other: store.get(other) is None, at_once=backend.here)
         assert blocked(store, C) == 1
     assert done(store, C, Action.EDIT, depends_on=[A]).blocked == 0
     assert claimed(store) == [C]
     put(store, D)
     backend.meddle(path, A, title="again")
+    until(store, lambda: store.get(A) is not None, at_once=backend.here)
     assert blocked(store, C) == 1
     assert verify(store).is_sound
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from backends import Backend, Refused
-from moving import do, done, put, quiet, t
+from moving import do, done, put, quiet, t, until
 from reaching import EMPTY, Shown, kept
 
 from conftest import Opener, Turned
@@ -109,7 +109,7 @@ def test_a_cursor_of_another_store_asks_to_read_anew(
     from taskdeck_store import open_store
 
     (tmp_path / "other").mkdir()
-    other = open_store(str(backend.make(tmp_path / "other")), now=now)
+    other = open_store(backend.address(backend.make(tmp_path / "other"), now), now=now)
     put(other, t(1))
     now.turn(1)
     put(store, t(1))
@@ -119,10 +119,7 @@ def test_a_cursor_of_another_store_asks_to_read_anew(
 
 def test_waiting_ends_without_news_when_the_time_is_up(store: Store) -> None:
     put(store, t(1))
-    quiet(store)
-    begun = time.monotonic()
-    assert not store.wait(0.1)
-    assert time.monotonic() - begun >= 0.1
+    assert quiet(store, 0.1) >= 0.1
 
 
 def test_waiting_ends_when_another_handle_commits(store: Store, opened: Opener) -> None:
@@ -295,7 +292,7 @@ def test_an_outside_change_of_another_task_survives_our_commit(store: Store, bac
     put(store, t(2))
     backend.meddle(path, t(2), title="theirs")
     done(store, t(1), Action.START, expect=mine.version)
-    assert current(store, t(2)).title == "theirs"
+    until(store, lambda: current(store, t(2)).title == "theirs", at_once=backend.here)
     assert [event.actor for event in store.events(t(2))] == ["ann", EXTERNAL]
 
 
@@ -344,6 +341,7 @@ def test_a_task_that_was_taken_away_is_gone_and_on_record(store: Store, backend:
 def test_a_task_that_went_and_came_back_is_another(store: Store, backend: Backend, path: Path) -> None:
     seen = put(store, t(1))
     backend.remove(path, t(1))
+    until(store, lambda: store.get(t(1)) is None, at_once=backend.here)
     cursor = store.changes().cursor
     backend.meddle(path, t(1), title=seen.title)
     told(store, cursor)
@@ -356,6 +354,7 @@ def test_a_task_that_went_and_came_back_is_another(store: Store, backend: Backen
 def test_adding_a_task_again_that_was_taken_away_works(store: Store, backend: Backend, path: Path) -> None:
     seen = put(store, t(1), State.COMPLETED)
     backend.remove(path, t(1))
+    until(store, lambda: store.get(t(1)) is None, at_once=backend.here)
     again = put(store, t(1))
     assert again.version != seen.version
     assert again.state is State.PENDING
@@ -367,6 +366,6 @@ def test_adding_a_task_again_that_was_taken_away_works(store: Store, backend: Ba
 def test_outside_values_are_kept_as_they_are(store: Store, backend: Backend, path: Path, value: Any) -> None:
     put(store, t(1))
     backend.meddle(path, t(1), data=value)
-    assert current(store, t(1)).data == value
+    until(store, lambda: current(store, t(1)).data == value, at_once=backend.here)
     done(store, t(1), Action.START)
     assert current(store, t(1)).data == value

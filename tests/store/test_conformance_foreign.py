@@ -21,18 +21,15 @@ MOVES = tuple(rule for rule in RULES.values() if rule.target is not None and rul
 Elsewhere = Callable[[], Store]
 
 
-@pytest.fixture(
-    params=[pytest.param(place, marks=[pytest.mark.soak] * place.slow, id=place.name) for place in PLACES],
-)
+@pytest.fixture(params=PLACES, ids=lambda place: place.name)
 def place(request: pytest.FixtureRequest) -> Place:
     made: Place = request.param
     return made
 
 
 @pytest.fixture
-def address(place: Place, tmp_path: Path) -> Iterator[str]:
-    with place.served(place.make(tmp_path)) as address:
-        yield address
+def address(place: Place, tmp_path: Path) -> str:
+    return place.make(tmp_path)
 
 
 @pytest.fixture

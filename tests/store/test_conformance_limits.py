@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from backends import Backend
-from moving import do, done, put, t
+from moving import WAY, do, done, put, t, until
 from reaching import BOUND, IDS, THEIRS, WHOLE, Lacking, Shown, can_set, states
 
 from taskdeck_store import Action, Code, Outcome, State, Store, Task, command, open_store
@@ -32,13 +32,13 @@ Elsewhere = Callable[[], Store]
 
 
 @pytest.fixture
-def elsewhere(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
+def elsewhere(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
     """Open the store as a machine does that has never seen it before: it has but what lies there."""
     handles: list[Store] = []
 
     def opened() -> Store:
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / f"machine-{len(handles)}"))
-        handles.append(open_store(str(path)))
+        handles.append(open_store(address))
         return handles[-1]
 
     yield opened
@@ -75,7 +75,7 @@ def stand(store: Store, backend: Backend, path: Path, state: State) -> None:
         return
     put(store, t(1))
     backend.meddle(path, t(1), state=state.value)
-    assert of(store, t(1)).state is state
+    until(store, lambda: of(store, t(1)).state is state, at_once=backend.here)
 
 
 def test_what_is_done_is_there_for_all_others(store: Store, elsewhere: Elsewhere) -> None:
@@ -190,7 +190,11 @@ def test_a_task_goes_step_by_step_from_the_queue_to_its_end(store: Store, elsewh
 def test_every_state_that_it_has_a_word_for_is_shown(store: Store, backend: Backend, path: Path) -> None:
     shown = [state for state in State if state in store.limits.words.values()]
     for number, state in enumerate(shown):
-        backend.meddle(path, t(number), title="theirs", state=state.value)
+        backend.meddle(path, t(number), title="theirs")
+        for action in WAY[state]:
+            if RULES[action].target in shown:
+                backend.meddle(path, t(number), state=str(RULES[action].target))
+    until(store, lambda: all(store.counts()[state].count == 1 for state in shown), at_once=backend.here)
     assert {task.id: task.state for task in store.tasks()} == {t(n): state for n, state in enumerate(shown)}
     assert {event.actor for event in store.events()} == {EXTERNAL}
     assert not store.defects()

@@ -34,8 +34,8 @@ def pool(store: Store) -> Store:
     return store
 
 
-def start(path: Path, name: str, wanted: int) -> subprocess.Popen[str]:
-    program = [sys.executable, str(WRITER), str(path), name, str(wanted)]
+def start(address: str, name: str, wanted: int) -> subprocess.Popen[str]:
+    program = [sys.executable, str(WRITER), address, name, str(wanted)]
     return subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
 
 
@@ -70,9 +70,9 @@ def check_record(store: Store, told: list[Told]) -> None:
 
 
 @pytest.mark.needs(EMPTY)
-def test_four_writers_lose_nothing_and_all_get_on(pool: Store, path: Path) -> None:
+def test_four_writers_lose_nothing_and_all_get_on(pool: Store, address: str) -> None:
     wanted = 40
-    writers = {name: start(path, name, wanted) for name in ("w-1", "w-2", "w-3", "w-4")}
+    writers = {name: start(address, name, wanted) for name in ("w-1", "w-2", "w-3", "w-4")}
     told = {name: parsed(process.communicate(timeout=120)[0]) for name, process in writers.items()}
     assert [process.returncode for process in writers.values()] == [0] * 4
     assert [len(lines) for lines in told.values()] == [wanted] * 4
@@ -80,11 +80,11 @@ def test_four_writers_lose_nothing_and_all_get_on(pool: Store, path: Path) -> No
     assert Counter(event.actor for event in pool.events()) == {"ann": TASKS, **dict.fromkeys(writers, wanted)}
 
 
-def kill_writers(store: Store, opened: Opener, path: Path, rounds: int, seed: int) -> None:
+def kill_writers(store: Store, opened: Opener, address: str, rounds: int, seed: int) -> None:
     chance = random.Random(seed)
     told: list[Told] = []
     for number in range(rounds):
-        doomed, bystander = start(path, f"doomed-{number}", 0), start(path, f"bystander-{number}", 15)
+        doomed, bystander = start(address, f"doomed-{number}", 0), start(address, f"bystander-{number}", 15)
         assert doomed.stdout is not None
         lines = [doomed.stdout.readline() for _ in range(chance.randrange(1, 40))]
         doomed.kill()
@@ -96,8 +96,8 @@ def kill_writers(store: Store, opened: Opener, path: Path, rounds: int, seed: in
 
 
 @pytest.mark.needs(EMPTY)
-def test_what_apply_returned_survives_kill_9_and_blocks_nobody(pool: Store, opened: Opener, path: Path) -> None:
-    kill_writers(pool, opened, path, rounds=4, seed=1)
+def test_what_apply_returned_survives_kill_9_and_blocks_nobody(pool: Store, opened: Opener, address: str) -> None:
+    kill_writers(pool, opened, address, rounds=4, seed=1)
 
 
 MAKER = """
@@ -126,7 +126,7 @@ def test_a_maker_that_is_killed_leaves_a_whole_store_or_none(backend: Backend, t
         ended = subprocess.run(program, check=False, timeout=60).returncode
         if not path.exists():
             create_store(f"{backend.scheme}{path}")
-        open_store(str(path)).close()
+        open_store(backend.address(path)).close()
         if ended == 0:
             break
     assert uses > 3
@@ -146,12 +146,12 @@ def test_who_opens_a_whole_store_has_nothing_to_tell_of_mending(pool: Store, ope
 
 @pytest.mark.needs(EMPTY)
 def test_the_first_to_open_a_store_after_a_kill_says_once_what_it_mended(
-    backend: Backend, opened: Opener, path: Path
+    backend: Backend, opened: Opener, path: Path, address: str
 ) -> None:
     """Killed at one step after the other, until there is something to carry on, or a log to take over."""
 
     def commit() -> None:
-        store = open_store(str(path))
+        store = open_store(address)
         store.apply([command(task_id, Action.ADD, actor="me", title="T") for task_id in (A, B)])
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -172,10 +172,10 @@ def test_the_first_to_open_a_store_after_a_kill_says_once_what_it_mended(
 
 
 def test_who_opens_a_store_that_others_write_to_has_nothing_to_tell_of_mending(
-    pool: Store, opened: Opener, path: Path
+    pool: Store, opened: Opener, address: str
 ) -> None:
     pool.close()
-    writer = start(path, "w", 0)
+    writer = start(address, "w", 0)
     try:
         assert writer.stdout is not None
         for _ in range(20):

@@ -343,8 +343,8 @@ def test_looking_makes_no_file_and_changes_none(store: Store, opened: Opener, pa
         assert {file.name: file.stat().st_mtime_ns for file in path.parent.iterdir()} == before
 
 
-def test_a_handle_says_what_it_is(store: Store, backend: Backend, path: Path) -> None:
-    assert store.address == str(path)
+def test_a_handle_says_what_it_is(store: Store, backend: Backend, path: Path, address: str) -> None:
+    assert store.address == address
     assert store.kind == backend.kind
     assert store.audited in (True, False)
     assert store.output_folder is not None

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from backends import Backend
 from moving import do, done, put, t
-from reaching import EMPTY, MADE, OWN
+from reaching import EMPTY, HERE, MADE, OWN
 from unprivileged import open_folder, unprivileged
 
 from conftest import Opener, Turned
@@ -85,6 +85,7 @@ def test_a_store_needs_its_folder(backend: Backend, tmp_path: Path) -> None:
     assert "gone" in raised.value.message
 
 
+@pytest.mark.needs(HERE)
 def test_opening_what_is_not_there_makes_nothing(backend: Backend, tmp_path: Path) -> None:
     with pytest.raises(StoreError) as raised:
         open_store(str(tmp_path / f"tasks{backend.suffix}"))
@@ -92,6 +93,7 @@ def test_opening_what_is_not_there_makes_nothing(backend: Backend, tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.needs(HERE)
 def test_a_lost_file_is_said_and_its_return_is_noticed(store: Store, path: Path, tmp_path: Path) -> None:
     put(store, t(1))
     store.changes()
@@ -115,6 +117,7 @@ def test_a_lost_file_is_said_and_its_return_is_noticed(store: Store, path: Path,
     assert done(store, t(1), Action.START).state is State.IN_PROGRESS
 
 
+@pytest.mark.needs(HERE)
 def test_the_last_good_look_outlives_the_file(store: Store, path: Path, tmp_path: Path) -> None:
     task = put(store, t(1))
     assert store.counts()[State.PENDING].count == 1
@@ -134,7 +137,7 @@ def test_another_store_in_its_place_is_read_anew(
     cursor = store.changes().cursor
     (tmp_path / "other").mkdir()
     other_path = backend.make(tmp_path / "other")
-    other = open_store(str(other_path), now=now)
+    other = open_store(backend.address(other_path, now), now=now)
     for number in range(5):
         put(other, t(number + 10))
     other.close()
@@ -200,6 +203,7 @@ def test_a_store_without_write_permission_is_read_and_every_command_refused(back
         assert sorted(file.name for file in folder.iterdir()) == before
 
 
+@pytest.mark.needs(HERE)
 def test_a_store_that_may_not_be_read_is_said(backend: Backend) -> None:
     with open_folder() as folder:
         path = backend.make(folder)
@@ -214,6 +218,7 @@ def test_a_store_that_may_not_be_read_is_said(backend: Backend) -> None:
         unprivileged(check)
 
 
+@pytest.mark.needs(HERE)
 def test_a_symlinked_store_is_the_store_it_points_to(store: Store, path: Path, tmp_path: Path, now: Turned) -> None:
     put(store, t(1))
     link = tmp_path / "elsewhere"
@@ -237,7 +242,7 @@ def test_a_closed_handle_says_so_and_can_be_closed_again(store: Store) -> None:
 
 
 def test_messages_are_one_line_that_a_terminal_can_show(backend: Backend, tmp_path: Path) -> None:
-    store = open_store(str(backend.make(tmp_path)))
+    store = open_store(backend.address(backend.make(tmp_path)))
     put(store, t(1))
     done(store, t(1), Action.START, actor="evil\x1b[2J\n\u202e")
     outcome = do(store, t(1), Action.EDIT, title="x", expect="0")

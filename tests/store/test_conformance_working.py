@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from backends import Backend
 from foreign_places import PLACES
 from moving import done, put, t
 from test_worker import PATIENCE, beside, state, work
@@ -22,8 +23,8 @@ from taskdeck_store.worker import Backoff, GiveUp, Summary, Worker
 
 
 @pytest.fixture
-def store(path: Path) -> Iterator[Store]:
-    with closing(open_store(str(path))) as store:
+def store(backend: Backend, path: Path) -> Iterator[Store]:
+    with closing(open_store(backend.address(path))) as store:
         yield store
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,12 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import Implementation, ResourceUpdatedNotification
 
-from taskdeck_store import Action, command, open_store
+from taskdeck_store import Action, State, command, open_store
+from taskdeck_store.verification import verify
 
 pytestmark = pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")
 
+PATIENCE = 10.0
 ERAS = ("auto", "legacy")
 TOKEN = "a-token-that-nobody-guesses"
 _ME = Implementation(name="tester", version="1")
@@ -117,6 +120,18 @@ class ByHand:
     def listen(self) -> None:
         self.send("subscriptions/listen", notifications={"resourceSubscriptions": ["task://queue"]})
         assert self.answer()["method"] == "notifications/subscriptions/acknowledged"
+
+
+def test_opened_as_a_store_it_is_moved_and_followed(store: str) -> None:
+    with closing(open_store(f"mcp:{shlex.join([*PROGRAM, 'mcp', store])}")) as board:
+        [outcome] = board.apply([command("a", Action.START, actor="ann", note="mine")])
+        assert outcome.refusal is None, outcome.refusal
+        assert state(store) == "in_progress"
+        apply(store, "a", Action.SUBMIT)
+        while board.counts()[State.REVIEW].count != 1:
+            assert board.wait(PATIENCE)
+        assert [event.action for event in board.events("a")] == ["add", "start", "submit"]
+        assert verify(board).is_sound
 
 
 @contextmanager

@@ -54,18 +54,22 @@ def listener(host: str, port: int) -> socket.socket:
     return listening
 
 
-async def serve(served: Served, listening: socket.socket, host: str, token: str | None) -> list[int]:
-    """Answer whoever asks, until a signal comes; return the signals that came.
-
-    `host` is what was asked to be listened on. With a `token`, only who brings it is answered.
-    """
-    app = served.server.streamable_http_app(
+def answering(served: Served) -> ASGIApp:
+    """Return what answers, whoever asks."""
+    return served.server.streamable_http_app(
         streamable_http_path=PATH,
         max_request_body_size=_MOST_BYTES,
         # The guard in front of it knows more: what was listened on, and who has the token.
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
-    guard = _Guard(app, host, token)
+
+
+async def serve(served: Served, listening: socket.socket, host: str, token: str | None) -> list[int]:
+    """Answer whoever asks, until a signal comes; return the signals that came.
+
+    `host` is what was asked to be listened on. With a `token`, only who brings it is answered.
+    """
+    guard = _Guard(answering(served), host, token)
     config = uvicorn.Config(
         guard,
         log_config=None,
