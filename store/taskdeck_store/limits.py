@@ -20,8 +20,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     words for these. `ids` is a clause that says which ids a new task can have, where not any, and `next_id` is
     the lowest of them, where they are whole numbers. `tied` says that what is taken away is taken out of what others
     depend on as well. `whole` says that several tasks are written in one atomic commit. `observed` says that the log is
-    none of the store's own: it has what was seen and done from this machine, and lies at `log`. `read_only` is why
-    nothing can be written at all, as a clause. `notes` are sentences that one should read before one writes to the
+    none of the store's own: it has what was seen and done from this machine, and who others are and why they did it as
+    far as the store tells that by itself (such an actor begins with `values.TOLD`); it lies at `log`. `read_only` is
+    why nothing can be written at all, as a clause. `notes` are sentences that one should read before one writes to the
     store.
     """
 

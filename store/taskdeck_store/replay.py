@@ -33,7 +33,7 @@ def after(task: Task | None, event: Event) -> Task | None:
         fields["state_since"] = event.at
     extra: dict[str, Json] = {}
     for name, (_, value) in event.changes.items():
-        held = _held(name, value)
+        held = field(name, value)
         if held is None and (name not in _NULLABLE or value is not None):
             extra[name] = value
         else:
@@ -47,8 +47,8 @@ def after(task: Task | None, event: Event) -> Task | None:
     return replace(task, **fields)
 
 
-def _held(name: str, value: Json) -> Json:
-    """Return what a field holds for a value on record; None where it cannot hold it, or holds nothing."""
+def field(name: str, value: Json) -> Json:
+    """Return what a field of a task holds for a value on record; None where it cannot hold it, or holds nothing."""
     if name not in FIELDS:
         return None
     if value is None:

@@ -13,7 +13,17 @@ from msgspec import Struct
 from taskdeck_store.contract import Stop
 from taskdeck_store.limits import Limits
 from taskdeck_store.machine import Command, Refusal
-from taskdeck_store.values import Task
+from taskdeck_store.values import Event, Task
+
+
+class Told(Event, frozen=True, kw_only=True):
+    """An event as a source tells it; `untold` names fields that it changed, from and to what is not said.
+
+    `is_ours` says that it was carried out through the handle that is told of it.
+    """
+
+    untold: tuple[str, ...] = ()
+    is_ours: bool = False
 
 
 class Sight(Struct, frozen=True, kw_only=True):
@@ -22,10 +32,17 @@ class Sight(Struct, frozen=True, kw_only=True):
     Of a task, only the fields in the source's `Limits.fields` count, its `extra` (what else the source says of it,
     among it the source's own word for the state where that says more than the state) and its `version`, the source's
     own ('' where it has none). `flaws` tell, a line each, what is there and cannot be shown as a task.
+
+    `mark` says how far the source's own log goes that led to this ('': it has none, or that is not known). `events` are
+    those of that log since the mark that was asked for, in its order, by the ids of their tasks, where it can tell
+    them. They are as the source says them, actors too, and their `seq` is the source's; nothing of them is to be
+    believed that does not lead to `tasks`.
     """
 
     tasks: tuple[Task, ...]
     flaws: tuple[str, ...] = ()
+    mark: str = ""
+    events: Mapping[str, Sequence[Told]] = {}
 
 
 class Move(Struct, frozen=True, kw_only=True):
@@ -66,8 +83,10 @@ class Source(Protocol):
     def is_stale(self) -> bool:
         """Tell, without waiting, whether the source may have changed since the last look. True before the first."""
 
-    def look(self) -> Sight:
+    def look(self, since: str = "") -> Sight:
         """Read all tasks. A file half written, or a server that is gone, is a StoreError: never an empty sight.
+
+        `since` is the mark of an earlier sight, of any handle on this source, from which on events are asked for.
 
         Right after `carry_out`, the tasks that were not moved may be as at the look before; what others did to them
         leaves the source stale then.

@@ -16,6 +16,12 @@ Time: TypeAlias = str
 EXTERNAL = "external"
 """The actor of every change that was made by a program that knows nothing of Taskdeck."""
 
+TOLD = f"{EXTERNAL}:"
+"""What stands before the name of an actor whom a place that others own tells of, as in ``external:alice``.
+
+It is that place that says so: who is called alice on this machine did nothing.
+"""
+
 REMOVED = "removed"
 """The action of the event that records a task which an outside program took away."""
 

@@ -59,7 +59,7 @@ class Ledger:
     def is_stale(self) -> bool:
         return self._stamp() != self._mark
 
-    def look(self) -> Sight:
+    def look(self, since: str = "") -> Sight:
         mark = self._tried = self._stamp()
         try:
             data = json.loads(self.path.read_text(encoding="utf-8"))

@@ -28,6 +28,7 @@ TRAITS = {
     "feed": "paged, and task://changes{?after} is there, marked as a change feed",
     "half-feed": "feed, and it tells of no task with an odd number",
     "wrong-total": "feed, and it counts one task too many",
+    "tells": "its feed tells the events of the file FILE.events, of whatever changed",
     "moving": "paged, and while it is read a task is done that was read",
     "diary": "writes what is read to FILE.diary",
     "half": "subscribe, and only every second change is told",
@@ -158,9 +159,11 @@ def feed(after: str) -> str:
     now = {task["id"]: task for task in json.loads(path.read_text())}
     if not shots or shots[-1] != now:
         shots.append(now)
-    told = {"total": len(now) + ("wrong-total" in traits), "next": str(len(shots) - 1)}
+    told: dict[str, Any] = {"total": len(now) + ("wrong-total" in traits), "next": str(len(shots) - 1)}
     if after and int(after) >= len(shots):
         return json.dumps({"tasks": [], "gone": [], "complete": False, **told})
+    if "tells" in traits:
+        told["events"] = json.loads(path.with_suffix(".events").read_text())
     before = shots[int(after)] if after else now
     changed = [task for own, task in now.items() if task != before.get(own)]
     if "half-feed" in traits:

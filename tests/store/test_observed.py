@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import apsw
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -258,6 +259,16 @@ def test_two_handles_put_one_change_on_record_once(opened: Opened) -> None:
     assert other.get("a") == one.get("a")
     assert other.events() == one.events()
     assert verify(one).is_sound
+
+
+def test_a_mirror_of_before_there_were_marks_is_taken_over(opened: Opened, path: Path) -> None:
+    _, store = opened()
+    with closing(apsw.Connection(str(kinds.mirror_path("ledger", Ledger(path).place)))) as connection:
+        connection.execute("DROP TABLE seen")
+    store.close()
+    Ledger(path).edit(a={"is": "doing"})
+    _, again = opened()
+    assert [event.action for event in again.events("a")] == [Action.ADD, Action.START]
 
 
 def test_two_may_open_it_for_the_first_time_at_once(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -237,7 +237,7 @@ def test_the_actor_is_who_one_says_or_the_login_name(
     assert events(store, "a")[-1]["actor"] == actor
 
 
-@pytest.mark.parametrize("name", ["", "  ", "external", "x" * 101])
+@pytest.mark.parametrize("name", ["", "  ", "external", "external:ann", "x" * 101])
 def test_a_name_no_actor_can_have_is_refused(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["start", str(tmp_path / "none.db"), "a", "--actor", name]) == 2
     assert "--actor" in capsys.readouterr().err

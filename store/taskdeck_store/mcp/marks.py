@@ -11,6 +11,7 @@ FEED_KEY = "taskdeck/feed"
 
 Read without `after`, a feed has its cursor of now as `next`. Read with the `next` of before as `after`, it has all
 `tasks` that were changed or added since, as the queue has them, and the ids of those that were taken away as `gone`.
+It may have, as `events`, those of its log that led there, as ``task://{id}/log`` has them: of a task all or none.
 `total` counts the tasks of the queue. Where `complete` is false not all is told, and the queue is to be read anew.
 """
 

@@ -98,7 +98,7 @@ class MinnaTasks:
         finally:
             self._connection.set_busy_timeout(int(self._patience * 1000))
 
-    def look(self) -> Sight:
+    def look(self, since: str = "") -> Sight:
         """Read the tasks: all of them, or after writes of our own alone those that were written."""
         with self._reading() as connection:
             number = connection.pragma("data_version")

@@ -31,9 +31,9 @@ Noticed: TypeAlias = tuple[Event, Task | None]
 _NAMES = frozenset(Task.__struct_fields__)
 _BEYOND = "extra."
 """What stands before a name that the source uses for something else than Taskdeck does."""
-_STAMPS = ("created_at", "state_since")
+STAMPS = ("created_at", "state_since")
 _NULLABLE = ("data", "result", "error", "owner")
-_NEVER = frozenset(("id", "state", "created_at", "lease_until", *LATEST))
+NEVER = frozenset(("id", "state", "created_at", "lease_until", *LATEST))
 _UNTITLED = "(no title)"
 
 
@@ -42,16 +42,16 @@ def fit(task: Task) -> Task:
     return replace(
         task,
         title=_titled(task.title),
-        description=_text(task.description),
+        description=as_text(task.description),
         data=_value(task.data),
         result=_value(task.result),
-        error=None if task.error is None else _text(task.error),
-        owner=None if task.owner is None else _text(task.owner),
+        error=None if task.error is None else as_text(task.error),
+        owner=None if task.owner is None else as_text(task.owner),
         priority=_whole(task.priority, -machine.WHOLE_LIMIT),
         attempts=_whole(task.attempts, 0),
         max_attempts=_whole(task.max_attempts, 0),
         depends_on=tuple(other for other in task.depends_on if machine.wrong_id(other) is None),
-        extra={_beside(_text(name)): _value(value) for name, value in task.extra.items()},
+        extra={beside(as_text(name)): _value(value) for name, value in task.extra.items()},
         **{name: clock.normalised(moment) for name in TIMES if (moment := getattr(task, name)) is not None},
     )
 
@@ -65,7 +65,7 @@ def noticed(
     `begins`: what it has was there before.
     """
     if seen is None:
-        return None if before is None else (_event(before, None, REMOVED, at, _gone(before)), None)
+        return None if before is None else (event_of(before, None, REMOVED, at, gone(before)), None)
     if before is None:
         return _found(seen, at, begins)
     after = _after(before, seen, fields, at)
@@ -76,7 +76,7 @@ def noticed(
     if before.state is not after.state and action is not None and machine.RULES[action].again:
         after = _again(before, after, fields)
         changes = _changes(before, after, seen, fields)
-    return _event(before, after, action or OUTSIDE, at, changes), after
+    return event_of(before, after, action or OUTSIDE, at, changes), after
 
 
 def added(move: Transition, seen: Task | None, fields: Collection[str]) -> Transition:
@@ -85,22 +85,24 @@ def added(move: Transition, seen: Task | None, fields: Collection[str]) -> Trans
     """
     if seen is None:
         return move
-    values = {name: getattr(seen, name) for name in fields if name not in _NEVER}
+    values = {name: getattr(seen, name) for name in fields if name not in NEVER}
     task = replace(move.task, extra=seen.extra, **values)
-    return replace(move, task=task, changes=_all(task))
+    return replace(move, task=task, changes=everything(task))
 
 
 def _found(seen: Task, at: Time, begins: bool) -> Noticed:
     given: dict[str, Json] = {}
     if not begins:
-        given = {name: getattr(seen, name) or at for name in _STAMPS}
+        given = {name: getattr(seen, name) or at for name in STAMPS}
     task = replace(seen, updated_at=seen.updated_at or (None if begins else at), lease_until=None, **given)
-    changes = _all(task) | {name: (None, seen_at) for name in _STAMPS if (seen_at := getattr(seen, name)) is not None}
-    return _event(None, task, Action.ADD, at, changes, FOUND_NOTE if begins else None), task
+    changes = everything(task) | {
+        name: (None, seen_at) for name in STAMPS if (seen_at := getattr(seen, name)) is not None
+    }
+    return event_of(None, task, Action.ADD, at, changes, FOUND_NOTE if begins else None), task
 
 
 def _after(before: Task, seen: Task, fields: Collection[str], at: Time) -> Task:
-    values = {name: getattr(seen, name) for name in fields if name not in _NEVER}
+    values = {name: getattr(seen, name) for name in fields if name not in NEVER}
     later = {name: getattr(seen, name) for name in LATEST if name in fields and getattr(seen, name) is not None}
     after = replace(before, extra=seen.extra, updated_at=later.get("updated_at", at), **values)
     if before.state is seen.state:
@@ -112,7 +114,7 @@ def _after(before: Task, seen: Task, fields: Collection[str], at: Time) -> Task:
 
 
 def _changes(before: Task, after: Task, seen: Task, fields: Collection[str]) -> dict[str, tuple[Json, Json]]:
-    changes = machine.changed(before, after) | _beyond(before.extra, after.extra)
+    changes = machine.changed(before, after) | beyond(before.extra, after.extra)
     # An event tells by its own moment since when a task is in a state, unless the source tells of another.
     if before.state is not after.state and "state_since" in fields and seen.state_since is not None:
         changes["state_since"] = (before.state_since, seen.state_since)
@@ -125,7 +127,7 @@ def _again(before: Task, after: Task, fields: Collection[str]) -> Task:
     return replace(after, attempts=attempts, owner=after.owner if "owner" in fields else None)
 
 
-def _event(
+def event_of(
     before: Task | None,
     after: Task | None,
     action: str,
@@ -133,6 +135,7 @@ def _event(
     changes: dict[str, tuple[Json, Json]],
     note: str | None = None,
 ) -> Event:
+    """Return the event from a task as it was (None: not there) to a task as it is, by nobody that is known."""
     task = after or before
     assert task is not None
     return Event(
@@ -149,35 +152,37 @@ def _event(
     )
 
 
-def _all(task: Task) -> dict[str, tuple[Json, Json]]:
+def everything(task: Task) -> dict[str, tuple[Json, Json]]:
     """Return all that a task says as changes from nothing; an empty text is something where nothing is null."""
     empty = {name: (None, "") for name in _NULLABLE if getattr(task, name) == ""}
-    return machine.changed(None, task) | empty | _beyond({}, task.extra)
+    return machine.changed(None, task) | empty | beyond({}, task.extra)
 
 
-def _gone(task: Task) -> dict[str, tuple[Json, Json]]:
-    lost = _all(task)
+def gone(task: Task) -> dict[str, tuple[Json, Json]]:
+    """Return all that a task said as changes to nothing."""
+    lost = everything(task)
     return {name: (after, before) for name, (before, after) in lost.items()}
 
 
-def _beyond(before: dict[str, Json], after: dict[str, Json]) -> dict[str, tuple[Json, Json]]:
+def beyond(before: dict[str, Json], after: dict[str, Json]) -> dict[str, tuple[Json, Json]]:
     """Return the changes of what the source says beyond the fields of Taskdeck."""
     pairs = {name: (before.get(name), after.get(name)) for name in {**before, **after}}
     return {name: pair for name, pair in pairs.items() if not machine.same(*pair)}
 
 
-def _beside(name: str) -> str:
+def beside(name: str) -> str:
+    """Return under which name a task keeps what the source says of it beyond the fields of Taskdeck."""
     return f"{_BEYOND}{name}" if name in _NAMES else name
 
 
 def _titled(text: str) -> str:
-    told = _text(text)
+    told = as_text(text)
     if not told.strip():
         return _UNTITLED
     return told if len(told) <= machine.TITLE_LIMIT else told[: machine.TITLE_LIMIT - 1] + "…"
 
 
-def _text(text: str) -> str:
+def as_text(text: str) -> str:
     """Return a text as SQLite can keep it: NUL ends texts there, half a surrogate has no UTF-8."""
     if "\0" not in text:
         try:

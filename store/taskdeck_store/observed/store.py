@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -30,16 +31,18 @@ from taskdeck_store.contract import (
 )
 from taskdeck_store.limits import Limits
 from taskdeck_store.machine import Code, Command, Refusal, Transition, said, same
+from taskdeck_store.observed.believing import believed
 from taskdeck_store.observed.intent import Intent
-from taskdeck_store.observed.noticing import added, fit, noticed
+from taskdeck_store.observed.noticing import Noticed, added, fit, noticed
 from taskdeck_store.printable import one_line
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.reach import not_done, not_held
-from taskdeck_store.source import Move, Source
+from taskdeck_store.source import Move, Sight, Source, Told
 from taskdeck_store.sqlite.mirror import MirrorStore, Pen
 from taskdeck_store.values import Action, Claim, Event, State, Task, Time
 
 _NO_MOVES: Mapping[str, Move] = {}
+_NO_EVENTS: Mapping[str, Sequence[Told]] = {}
 _SLICE = 0.02
 """Seconds after which who waits for the source looks whether another handle has written to the mirror."""
 
@@ -83,6 +86,7 @@ class ObservedStore:
         self._seen: dict[str, Task] | None = None
         self._seq = 0
         self.flaws: tuple[str, ...] = ()
+        self._doubts: tuple[str, ...] = ()
         self._mended: tuple[str, ...] = ()
         try:
             self._refresh()
@@ -269,30 +273,57 @@ class ObservedStore:
 
     def _look(self, pen: Pen) -> None:
         """Look at the source, and put on record what is new."""
-        sight = self._source.look()
+        sight = self._source.look(pen.mark)
         seen = {task.id: task for task in sight.tasks}
         self._finish(pen, seen)
-        self._note(pen, seen)
-        self.flaws = sight.flaws
+        self._note(pen, sight)
+        self.flaws = (*sight.flaws, *self._doubts)
 
-    def _note(self, pen: Pen, seen: dict[str, Task], moves: Mapping[str, Move] = _NO_MOVES) -> None:
-        """Put on record how the source differs from the mirror: by what others did, and what it made of moves."""
+    def _note(self, pen: Pen, sight: Sight, moves: Mapping[str, Move] = _NO_MOVES, done: Collection[str] = ()) -> None:
+        """Put on record how the source differs from the mirror: by what others did, and what it made of moves.
+
+        Of the tasks that are `done`, the moves are on record.
+        """
         fields, at = self._source.limits.fields, self._now()
+        seen = {task.id: task for task in sight.tasks}
         with pen.transaction():
             begins = pen.seq == 0
             suspects = self._suspects(pen, seen)
-            known = pen.tasks(suspects)
+            known = pen.tasks(None if suspects is None else suspects | sight.events.keys())
             gone = [task_id for task_id in known if task_id not in seen]
-            for task_id in (*gone, *(task_id for task_id in seen if suspects is None or task_id in suspects)):
+            there = [task_id for task_id in seen if suspects is None or task_id in suspects]
+            told: list[tuple[int, Event, Task | None]] = []
+            found: list[tuple[Event, Task | None]] = []
+            for task_id in dict.fromkeys((*gone, *there, *sight.events)):
                 before, task = known.get(task_id), seen.get(task_id)
-                found = noticed(before, None if task is None else fit(task), fields, at, begins=begins)
-                if found is not None:
-                    event, after = found
-                    if task_id in moves and event.action == Action.EDIT:
-                        made = f"what {self.kind} made of {moves[task_id].commands[-1].action}"
-                        event = replace(event, note=made)
-                    pen.record(event, after, is_new=before is None)
+                task = None if task is None else fit(task)
+                events = sight.events.get(task_id, ())
+                if task_id in done:
+                    events = [one for one in events if not one.is_ours]
+                led = believed(before, task, events, fields, at)
+                if led is not None:
+                    told += [(one.told_as, *one.noticed) for one in led]
+                    continue
+                new = noticed(before, task, fields, at, begins=begins)
+                if new is not None:
+                    self._doubt(task_id, events)
+                    found.append(self._as_made(new, moves.get(task_id)))
+            for event, after in chain((one[1:] for one in sorted(told, key=lambda one: one[0])), found):
+                pen.record(event, after, is_new=event.from_state is None)
+            pen.keep_mark(sight.mark)
             self._seen, self._seq = seen, pen.seq
+
+    def _as_made(self, found: Noticed, move: Move | None) -> Noticed:
+        event, after = found
+        if move is not None and event.action == Action.EDIT:
+            event = replace(event, note=f"what {self.kind} made of {move.commands[-1].action}")
+        return event, after
+
+    def _doubt(self, task_id: str, events: Sequence[Told]) -> None:
+        """Note once that what a source tells of a task does not lead to what it shows of it."""
+        if events and not self._doubts:
+            what = f"the log of {self.kind} does not lead to {task_id} as it is shown"
+            self._doubts = (f"{what}; of such a task, only what was seen is on record",)
 
     def _suspects(self, pen: Pen, seen: dict[str, Task]) -> set[str] | None:
         """Return the ids of the tasks that the mirror may have otherwise than the source; None: any."""
@@ -357,30 +388,53 @@ class ObservedStore:
                 return pen.told(outcomes)
             self._intent.keep([asked[number] for numbers, _ in moves for number in numbers])
             missed = self._source.carry_out([move for _, move in moves])
-            seen = {task.id: task for task in self._source.look().tasks}
+            sight = self._source.look(pen.mark)
+            seen = {task.id: task for task in sight.tasks}
             for number, (numbers, move) in enumerate(moves):
                 refusal = missed.get(number)
-                if refusal is None and not _landed(move, seen.get(move.task.id), self._source.limits):
-                    refusal = _not_landed(self.kind, move, seen.get(move.task.id))
+                there = seen.get(move.task.id)
+                told = sight.events.get(move.task.id, ())
+                if refusal is None and not (
+                    _landed(move, there, self._source.limits) or self._is_told(move, there, told)
+                ):
+                    refusal = _not_landed(self.kind, move, there)
                 if refusal is not None:
                     refused |= dict.fromkeys(numbers, refusal)
-            made = self._made(moves, refused, seen)
+            made = self._made(moves, refused, seen, sight.events)
             if made or any(number in refused for numbers, _ in moves for number in numbers):
                 pen.undo()
                 outcomes = pen.carry_out(asked, None, refused, self._amend(made))
         self._intent.clear()
-        self._note(pen, seen, {move.task.id: move for _, move in moves})
+        done = {move.task.id for numbers, move in moves if refused.keys().isdisjoint(numbers)}
+        self._note(pen, sight, {move.task.id: move for _, move in moves}, done)
         return pen.told(outcomes)
 
+    def _is_told(self, move: Move, there: Task | None, told: Sequence[Told]) -> bool:
+        """Tell whether a source's own log has a move, and leads on from it to what is seen: others moved on since."""
+        if there is None or sum(one.is_ours for one in told) != len(move.commands):
+            return False
+        before = None if move.seen is None else fit(move.seen)
+        return believed(before, fit(there), told, self._source.limits.fields, self._now()) is not None
+
     def _made(
-        self, moves: Sequence[tuple[list[int], Move]], refused: Mapping[int, Refusal], seen: Mapping[str, Task]
+        self,
+        moves: Sequence[tuple[list[int], Move]],
+        refused: Mapping[int, Refusal],
+        seen: Mapping[str, Task],
+        told: Mapping[str, Sequence[Told]] = _NO_EVENTS,
     ) -> dict[str, Task]:
-        """Return the tasks that were added, each in a commit of its own, and of which the source says more by now."""
+        """Return the tasks that were added, each in a commit of its own, and of which the source says more by now.
+
+        What others did to one since, as is told, is none of its adding.
+        """
         made: dict[str, Task] = {}
+        fields, at = self._source.limits.fields, self._now()
         for numbers, move in moves:
             if move.seen is None and len(move.commands) == 1 and numbers[0] not in refused:
                 there = fit(seen[move.task.id])
-                if noticed(move.task, there, self._source.limits.fields, self._now(), begins=False) is not None:
+                since = [one for one in told.get(there.id, ()) if not one.is_ours]
+                is_more = noticed(move.task, there, fields, at, begins=False) is not None
+                if is_more and believed(move.task, there, since, fields, at) is None:
                     made[there.id] = there
         return made
 

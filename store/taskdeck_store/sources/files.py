@@ -96,7 +96,7 @@ class FileSource(ABC):
         """Tell whether it may have changed since the last look."""
         return not self._footprint.is_of(self._paths())
 
-    def look(self) -> Sight:
+    def look(self, since: str = "") -> Sight:
         """Read all tasks; once more, where something changed meanwhile. Raises StoreError."""
         for _ in range(_TRIES):
             self._footprint.take(self._paths())

@@ -36,6 +36,7 @@ _RULES = (
 """The triggers that judge what other programs write to a store, or put it on record."""
 _THERE = f"SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name IN ({', '.join('?' * len(_RULES))})"
 _EXTRA = "SELECT 1 FROM pragma_table_info('tasks') WHERE name = 'extra'"
+_SEEN = "SELECT 1 FROM sqlite_schema WHERE name = 'seen'"
 _LAST = "SELECT seq, at, hash FROM events ORDER BY seq DESC LIMIT 1"
 _INSERT = f"INSERT INTO tasks ({', '.join(rows.WRITTEN)}, extra) VALUES ({', '.join('?' * (len(rows.WRITTEN) + 1))})"
 _SAY = "UPDATE tasks SET extra = ? WHERE id = ?"
@@ -43,7 +44,9 @@ _UPDATE = f"UPDATE tasks SET {', '.join(f'{name} = ?' for name in rows.WRITTEN)}
 
 
 class MirrorStore(SqliteStore):
-    """The mirror in a file of its own; make one with `open_mirror`. `extra` of its tasks is kept as well."""
+    """The mirror in a file of its own; make one with `open_mirror`. `extra` of its tasks is kept as well, and how far
+    what the source's own log tells is on record.
+    """
 
     @classmethod
     def open_mirror(cls, path: Path, *, address: str, now: clock.Clock, patience: float) -> MirrorStore:
@@ -106,13 +109,16 @@ class MirrorStore(SqliteStore):
     def _drop_rules(self) -> None:
         opened = self._current(latest=False)
         with explained(self._path, "write"):
-            if fetch(opened.connection, _EXTRA) and not fetch(opened.connection, _THERE, _RULES):
+            has_all = fetch(opened.connection, _EXTRA) and fetch(opened.connection, _SEEN)
+            if has_all and not fetch(opened.connection, _THERE, _RULES):
                 return
             with self._lock.hold(self._patience), writing(opened):
                 for (name,) in fetch(opened.connection, _THERE, _RULES):
                     opened.connection.execute(f"DROP TRIGGER {name}")
                 if not fetch(opened.connection, _EXTRA):
                     opened.connection.execute("ALTER TABLE tasks ADD COLUMN extra TEXT")
+                if not fetch(opened.connection, _SEEN):
+                    opened.connection.execute("CREATE TABLE seen (mark TEXT NOT NULL) STRICT")
                 opened.connection.execute("COMMIT")
 
 
@@ -147,6 +153,18 @@ class Pen:
     def seq(self) -> int:
         """The seq of the last event, as of the transaction; 0 where there is none."""
         return self._last[0]
+
+    @property
+    def mark(self) -> str:
+        """How far the source's own log goes that led to what is on record; see `keep_mark`. '' where nobody said."""
+        found = fetch(self._connection, "SELECT mark FROM seen")
+        return found[0][0] if found else ""
+
+    def keep_mark(self, mark: str) -> None:
+        """Keep how far the source's own log goes that led to what is on record now."""
+        if mark != self.mark:
+            self._connection.execute("DELETE FROM seen")
+            self._connection.execute("INSERT INTO seen VALUES (?)", (mark,))
 
     def touched_since(self, seq: int) -> set[str]:
         """Return the ids of the tasks that events after a seq tell of."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from taskdeck_store.values import EXTERNAL
+from taskdeck_store.values import EXTERNAL, TOLD
 from taskdeck_tui.cli.exits import UsageError
 from taskdeck_tui.safe import safe
 
@@ -31,6 +31,8 @@ def _checked(name: str, source: str) -> str:
         raise UsageError(f"{source} has {len(clean)} characters; an actor's name has at most {_LONGEST}")
     if clean == EXTERNAL:
         raise UsageError(f"{source} is '{EXTERNAL}', which stands for programs that know nothing of Taskdeck")
+    if clean.startswith(TOLD):
+        raise UsageError(f"{source} begins with '{TOLD}', which stands for those whom another place tells of")
     return clean
 
 

@@ -35,7 +35,7 @@ def log(options: Namespace, output: Output) -> Exit:
         if options.id is not None and not is_known(store, options.id, output):
             return OF_REFUSAL[Code.NOT_FOUND]
         if store.limits.observed:
-            output.note(f"{store.kind} keeps no log: these are what was seen and done from this machine")
+            output.note(f"this is not {store.kind}'s own log: these are what was seen and done from this machine")
         if options.follow:
             _follow(store, options.id, options.after, output)
         else:

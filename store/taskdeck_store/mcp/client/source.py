@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from taskdeck_store import machine
 from taskdeck_store.contract import Fault, Stop, StoreError
@@ -13,22 +16,37 @@ from taskdeck_store.machine import Code, Command, Refusal
 from taskdeck_store.mcp.client.amending import amended
 from taskdeck_store.mcp.client.reading import Reading, reading_of
 from taskdeck_store.mcp.client.server import SCHEMES, Server, server_of
+from taskdeck_store.mcp.client.telling import by_task
 from taskdeck_store.mcp.client.tools import CannotTell, Way, Ways, arguments, calls_of, ways_of
-from taskdeck_store.source import Kind, Move, Sight
-from taskdeck_store.values import FIELDS, Action, State, Task
+from taskdeck_store.source import Kind, Move, Sight, Told
+from taskdeck_store.values import FIELDS, TOLD, Action, State, Task
 
 if TYPE_CHECKING:
     from taskdeck_store.mcp.client.link import Link
     from taskdeck_store.mcp.client.offer import Offer
 
-_Read: TypeAlias = tuple[Reading, str, str]
-"""What was read, the cursor of the feed since when more may have changed ('': none), and the mark of what it says."""
+_NO_EVENTS = "the server's change feed tells events that are none; on record is only what was seen"
 
 _AGAIN_FIRST, _AGAIN_LAST = 1.0, 5.0
 """Seconds until a source that could not be read is to be looked at again, doubled from time to time."""
 _NAP = 0.05
 _REST_MOST = 2.0
 """Seconds for which changes of a large source may wait after a look, so that looking is not all that is done."""
+
+
+class _Read(Struct, frozen=True, kw_only=True):
+    """What was read, the cursor of the feed since when more may have changed ('': none), and the mark of what it says.
+
+    `is_at_cursor` says that it is what the server had at that cursor, no more and no less. `events` are those since
+    `since`, another cursor.
+    """
+
+    reading: Reading
+    cursor: str
+    mark: str
+    is_at_cursor: bool = False
+    since: str = ""
+    events: tuple[Told, ...] | None = ()
 
 
 class McpSource:
@@ -44,6 +62,8 @@ class McpSource:
         self._ways: tuple[Offer, Ways] | None = None
         self._cursor = ""
         self._moved: frozenset[str] = frozenset()
+        self._ours: frozenset[int] = frozenset()
+        self._doubt: tuple[str, ...] = ()
         self._trust: object = None
         self._seen = -1
         self._rests_until = 0.0
@@ -86,9 +106,12 @@ class McpSource:
         """Tell whether the server told of a change since the last look, or could not be read then."""
         return self._failures > 0 or self._seen != self._link.generation
 
-    def look(self) -> Sight:
-        """Read all tasks. Raises StoreError while the server is gone, with what happened and when it is tried again."""
-        since, began = self._link.generation, time.monotonic()
+    def look(self, since: str = "") -> Sight:
+        """Read all tasks, and the events since a mark where the server has a feed that tells them.
+
+        Raises StoreError while the server is gone, with what happened and when it is tried again.
+        """
+        generation, began = self._link.generation, time.monotonic()
         trust = self._link.trust
         try:
             moved = self._moved_alone(trust)
@@ -96,23 +119,24 @@ class McpSource:
                 # Others may have changed as well: what was told of that stays to be looked at.
                 self._reading = moved
                 return moved.sight
-            reading, self._cursor, mark = self._later(trust) or self._anew()
+            read = self._and_events(self._later(trust, since) or self._anew(), since)
         except StoreError:
             # One that is gone tells when it is back; one that errs may do so once.
-            self._seen = since if self._link.is_lost else -1
+            self._seen = generation if self._link.is_lost else -1
             self._failures += 1
             rest = 0.0 if self._link.is_lost else min(_AGAIN_FIRST * 2 ** (self._failures - 1), _AGAIN_LAST)
             self._rests_until = time.monotonic() + rest
             raise
         self._failures = 0
         self._trust = trust
-        self._seen = self._link.looked(mark, since)
+        reading, self._cursor = read.reading, read.cursor
+        self._seen = self._link.looked(read.mark, generation)
         ended = time.monotonic()
         self._rests_until = ended + min(ended - began, _REST_MOST)
         self._reading = reading
         self._link.latest = (trust, reading, self._cursor) if self._cursor else None
         self._fields |= reading.fields
-        return reading.sight
+        return self._told(read, since)
 
     def carry_out(self, moves: Sequence[Move]) -> Mapping[int, Refusal]:
         """Call the server's tools, one move after the other; what it refuses is returned.
@@ -176,17 +200,26 @@ class McpSource:
         """Read all tasks. What the feed, if there is one, tells of meanwhile is read after them."""
         gathered = self._link.gather()
         reading = reading_of(gathered.texts, self._link.name, self._reading)
-        return self._since(reading, gathered.cursor) or (reading, gathered.cursor, gathered.mark)
+        return self._since(reading, gathered.cursor) or _Read(
+            reading=reading, cursor=gathered.cursor, mark=gathered.mark
+        )
 
-    def _later(self, trust: object) -> _Read | None:
+    def _later(self, trust: object, since: str) -> _Read | None:
         """Read what was changed since the last look; None where all is to be read."""
         latest = self._link.latest
-        if self._reading is None and latest is not None and latest[0] == trust:
+        if latest is not None and latest[0] == trust and (self._reading is None or latest[2] == since):
+            # What is on record is what another handle read: from there on, the feed tells both tasks and events.
             _, reading, cursor = latest
             return self._since(reading, cursor)
         if self._reading is None or self._trust != trust:
             return None
         return self._since(self._reading, self._cursor)
+
+    def _and_events(self, read: _Read, since: str) -> _Read:
+        """Return what was read with the events since a mark, and with what was changed until they were read."""
+        if not since or not read.cursor or read.since == since:
+            return read
+        return self._since(read.reading, since) or read
 
     def _since(self, reading: Reading, cursor: str) -> _Read | None:
         news = self._link.news(cursor) if cursor else None
@@ -195,7 +228,23 @@ class McpSource:
         later = amended(reading, news.texts, news.gone, self._link.name)
         if later is None or len(later.sight.tasks) != news.total:
             return None
-        return later, news.next, news.next
+        return _Read(
+            reading=later, cursor=news.next, mark=news.next, is_at_cursor=True, since=cursor, events=news.events
+        )
+
+    def _told(self, read: _Read, since: str) -> Sight:
+        """Return what was read as a sight: with the events since a mark."""
+        if read.events is None:
+            self._doubt = (_NO_EVENTS,)
+        told = read.events or () if read.since == since else ()
+        if told:
+            self._ours = frozenset(seq for seq in self._ours if seq >= told[0].seq)
+        return replace(
+            read.reading.sight,
+            flaws=(*read.reading.sight.flaws, *self._doubt),
+            mark=read.cursor if read.is_at_cursor else "",
+            events=by_task(replace(one, is_ours=one.seq in self._ours) for one in told),
+        )
 
     def _is_as_seen(self, move: Move) -> bool:
         """Tell whether a task that is read by itself reads exactly as it was listed and seen."""
@@ -242,6 +291,8 @@ class McpSource:
             yield "The server does not tell of changes; it is asked every few seconds."
         if not all(way.can_compare for actions, way in self._now().by.items() if actions != (Action.ADD,)):
             yield "The server's tools take no version: whoever changes a task in the same moment may be overruled."
+        if self._link.offer.has_feed:
+            yield f"Who others are, and why they did it, is on record as the server tells it: {TOLD}alice is a claim."
         if self._server.is_overheard:
             yield "Others can read what is said to the server, the token included: it is http, not https."
 
@@ -267,13 +318,15 @@ class McpSource:
         for way, command in calls:
             what = f"{command.action} {task_id}"
             try:
-                self._link.call(way.tool, arguments(way, move, command, own, version), command.actor, what)
+                answer = self._link.call(way.tool, arguments(way, move, command, own, version), command.actor, what)
             except CannotTell as error:
                 return Refusal(code=Code.ILLEGAL, message=f"cannot {what}: {error}")
             except Refused as error:
                 code = Code(error.code) if error.code in set(Code) else Code.ILLEGAL
                 said = str(error) if error.code in set(Code) else f"cannot {what}: the server answers: {error}"
                 return Refusal(code=code, message=said)
+            if self._cursor and isinstance(answer, dict) and type(answer.get("seq")) is int:
+                self._ours |= {answer["seq"]}
             # A second call finds the version that the first one made.
             version = ""
         return None

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from taskdeck_store import jsontext
-from taskdeck_store.contract import Key, Order, Store, key
+from taskdeck_store.contract import Change, Key, Order, Store, key
 from taskdeck_store.mcp.serving.others import waiting
 from taskdeck_store.mcp.serving.shapes import PAGED, Shown, ShownEvent, shown, shown_event
 from taskdeck_store.query.terms import EVERYTHING, Query
@@ -37,10 +37,12 @@ class Page(Struct, frozen=True, kw_only=True):
 class News(Struct, frozen=True, kw_only=True):
     """What changed since a cursor: the tasks as they are now, and the ids of those that are no more.
 
-    `total` counts all tasks; `next` is the cursor of now. `complete` is false where not all is told: read the queue.
+    `events` are those that led there, in order, as far as there is room: of a task all, or none. `total` counts all
+    tasks; `next` is the cursor of now. `complete` is false where not all is told: read the queue.
     """
 
     tasks: tuple[Shown, ...]
+    events: tuple[ShownEvent, ...]
     gone: tuple[str, ...]
     total: int
     next: str
@@ -116,7 +118,28 @@ def news(store: Store, after: str | None = None) -> News:
                 is_complete = False
                 break
             tasks.append(one)
-    return News(tasks=tuple(tasks), gone=tuple(gone), total=total, next=found.cursor, complete=is_complete)
+        events = _events(store, found.changes, room) if is_complete else ()
+    return News(
+        tasks=tuple(tasks), events=events, gone=tuple(gone), total=total, next=found.cursor, complete=is_complete
+    )
+
+
+def _events(store: Store, changes: Sequence[Change], room: int) -> tuple[ShownEvent, ...]:
+    """Return the events of changes, in so many bytes; of a task of which not all can be told, none."""
+    seqs = [change.seq for change in changes if change.seq]
+    found = store.events(after=min(seqs) - 1, limit=len(seqs)) if seqs else ()
+    events = [shown_event(event) for event in found]
+    sizes: dict[str, int] = {}
+    for event in events:
+        size = len(jsontext.written(msgspec.to_builtins(event)))
+        sizes[event.task_id] = sizes.get(event.task_id, 0) + size
+    left_out = {change.task_id for change in changes if not change.seq}
+    for task_id, size in sizes.items():
+        if size > room:
+            left_out.add(task_id)
+        else:
+            room -= size
+    return tuple(event for event in events if event.task_id not in left_out)
 
 
 def log(
