@@ -10,8 +10,6 @@ import os
 import random
 import sys
 
-from moving import t
-
 from taskdeck_store import Action, Code, command, kinds, open_store
 from taskdeck_store.machine import actions_from
 
@@ -23,9 +21,11 @@ def main() -> None:
     address, name, wanted = sys.argv[1], sys.argv[2], int(sys.argv[3])
     store = open_store(address, patience=60)
     chance = random.Random(name)
+    # A format may be known by a task that is there from the beginning.
+    ids = sorted(task.id for task in store.tasks())[-TASKS:]
     made = 0
     while not wanted or made < wanted:
-        task_id = t(chance.randrange(TASKS))
+        task_id = chance.choice(ids)
         task = store.get(task_id)
         assert task is not None
         action = chance.choice([*(a for a in actions_from(task.state) if a is not Action.APPROVE), Action.EDIT])
