@@ -72,5 +72,5 @@ def hears(source: Source) -> None:
     assert source.read_only.startswith("none of the server's tools (")
     before = link.generation
     assert not link.wait(before, 0, lambda: False)
-    link.call("toggle-subscriber-updates", {}, "what is under test")
+    link.call(link.offer.tools["toggle-subscriber-updates"], {}, "ann", "what is under test")
     assert link.wait(before, time.monotonic() + PATIENCE, lambda: False)
