@@ -15,7 +15,7 @@ import pytest
 from backends import Backend
 from killing import killed
 from moving import A, B, put, t
-from reaching import EMPTY, MADE
+from reaching import EMPTY, HERE, MADE
 from writer import TASKS
 
 from conftest import Opener
@@ -144,7 +144,8 @@ def test_who_opens_a_whole_store_has_nothing_to_tell_of_mending(pool: Store, ope
         assert (after.mended, beside.mended, pool.mended) == ((), (), ())
 
 
-@pytest.mark.needs(EMPTY)
+# A process that serves the store here is not to be forked: its threads may hold SQLite's own locks.
+@pytest.mark.needs(EMPTY, HERE)
 def test_the_first_to_open_a_store_after_a_kill_says_once_what_it_mended(
     backend: Backend, opened: Opener, path: Path, address: str
 ) -> None:
