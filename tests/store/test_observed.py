@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import apsw
 import pytest
+from faulty import apart
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledgers import ALL_WORDS, NO_FAILED, NO_REVIEW, TIMED, WHOLE, Ledger, kind
@@ -477,3 +479,35 @@ def test_a_worker_keeps_all_it_has_done_until_it_can_be_written(
         wait_for(lambda: "trying again" in caplog.text)
         ledger.read_only = None
     assert worker.summary == Summary(started=2, submitted=2)
+
+
+BREAKS = "CREATE TRIGGER broken BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'broken'); END"
+
+
+def test_what_could_not_be_put_on_record_is_once_it_can(opened: Opened, state_folder: Path) -> None:
+    ledger, store = opened()
+    with closing(apsw.Connection(str(next(state_folder.glob("*.db"))))) as mirror:
+        mirror.execute(BREAKS)
+        ledger.edit(a={"is": "doing"})
+        with pytest.raises(StoreError):
+            states(store)
+        mirror.execute("DROP TRIGGER broken")
+    assert states(store)["a"] is State.IN_PROGRESS
+
+
+def test_what_the_disk_had_no_room_for_is_on_record_once_it_has(path: Path) -> None:
+    def check() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        ledger = Ledger(path)
+        place = kinds.mirror_path("ledger", ledger.place)
+        mirror = MirrorStore.open_mirror(place, address=str(path), now=clock.utc_now, patience=5.0)
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        with closing(ObservedStore(ledger, mirror, place, read_only=None, now=clock.utc_now)) as store:
+            ledger.edit(a={"is": "doing", "result": "r" * 900_000})
+            resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
+            with pytest.raises(StoreError):
+                states(store)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+            assert states(store)["a"] is State.IN_PROGRESS
+
+    apart(check)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -33,15 +32,15 @@ from taskdeck_store.limits import Limits
 from taskdeck_store.machine import Code, Command, Refusal, Transition, said, same
 from taskdeck_store.observed.believing import believed
 from taskdeck_store.observed.intent import Intent
-from taskdeck_store.observed.noticing import Noticed, added, fit, noticed
+from taskdeck_store.observed.noticing import added, fit, noticed
+from taskdeck_store.observed.recording import Recorder
 from taskdeck_store.printable import one_line
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.reach import not_done, not_held
 from taskdeck_store.source import Move, Sight, Source, Told
 from taskdeck_store.sqlite.mirror import MirrorStore, Pen
-from taskdeck_store.values import Action, Claim, Event, State, Task, Time
+from taskdeck_store.values import Claim, Event, State, Task, Time
 
-_NO_MOVES: Mapping[str, Move] = {}
 _NO_EVENTS: Mapping[str, Sequence[Told]] = {}
 _SLICE = 0.02
 """Seconds after which who waits for the source looks whether another handle has written to the mirror."""
@@ -83,10 +82,8 @@ class ObservedStore:
         self._now = now
         self._depth = 0
         self._closed = False
-        self._seen: dict[str, Task] | None = None
-        self._seq = 0
+        self._recorder = Recorder(source, now)
         self.flaws: tuple[str, ...] = ()
-        self._doubts: tuple[str, ...] = ()
         self._mended: tuple[str, ...] = ()
         try:
             self._refresh()
@@ -259,84 +256,33 @@ class ObservedStore:
         return self._not_writing or self._source.read_only
 
     def _refresh(self) -> None:
-        if self._seen is not None and not self._source.is_stale() and not self._intent.is_there():
+        if not self._is_to_look():
             return
         with ExitStack() as stack:
             try:
                 pen = stack.enter_context(self._mirror.writing())
             except StoreError as error:
-                if error.fault is Fault.BUSY and self._seen is not None:
+                if error.fault is Fault.BUSY and self._recorder.seen is not None:
                     # Who holds it is at the source now, and will put on record what is new there.
                     return
                 raise
             self._look(pen)
 
+    def _is_to_look(self) -> bool:
+        return not self._recorder.is_done or self._source.is_stale() or self._intent.is_there()
+
     def _look(self, pen: Pen) -> None:
         """Look at the source, and put on record what is new."""
-        sight = self._source.look(pen.mark)
-        seen = {task.id: task for task in sight.tasks}
-        self._finish(pen, seen)
-        self._note(pen, sight)
-        self.flaws = (*sight.flaws, *self._doubts)
+        sight = self._recorder.look(pen)
+        self._finish(pen, sight)
+        self._recorder.note(pen, sight)
+        self.flaws = (*sight.flaws, *self._recorder.doubts)
 
-    def _note(self, pen: Pen, sight: Sight, moves: Mapping[str, Move] = _NO_MOVES, done: Collection[str] = ()) -> None:
-        """Put on record how the source differs from the mirror: by what others did, and what it made of moves.
-
-        Of the tasks that are `done`, the moves are on record.
-        """
-        fields, at = self._source.limits.fields, self._now()
-        seen = {task.id: task for task in sight.tasks}
-        with pen.transaction():
-            begins = pen.seq == 0
-            suspects = self._suspects(pen, seen)
-            known = pen.tasks(None if suspects is None else suspects | sight.events.keys())
-            gone = [task_id for task_id in known if task_id not in seen]
-            there = [task_id for task_id in seen if suspects is None or task_id in suspects]
-            told: list[tuple[int, Event, Task | None]] = []
-            found: list[tuple[Event, Task | None]] = []
-            for task_id in dict.fromkeys((*gone, *there, *sight.events)):
-                before, task = known.get(task_id), seen.get(task_id)
-                task = None if task is None else fit(task)
-                events = sight.events.get(task_id, ())
-                if task_id in done:
-                    events = [one for one in events if not one.is_ours]
-                led = believed(before, task, events, fields, at)
-                if led is not None:
-                    told += [(one.told_as, *one.noticed) for one in led]
-                    continue
-                new = noticed(before, task, fields, at, begins=begins)
-                if new is not None:
-                    self._doubt(task_id, events)
-                    found.append(self._as_made(new, moves.get(task_id)))
-            for event, after in chain((one[1:] for one in sorted(told, key=lambda one: one[0])), found):
-                pen.record(event, after, is_new=event.from_state is None)
-            pen.keep_mark(sight.mark)
-            self._seen, self._seq = seen, pen.seq
-
-    def _as_made(self, found: Noticed, move: Move | None) -> Noticed:
-        event, after = found
-        if move is not None and event.action == Action.EDIT:
-            event = replace(event, note=f"what {self.kind} made of {move.commands[-1].action}")
-        return event, after
-
-    def _doubt(self, task_id: str, events: Sequence[Told]) -> None:
-        """Note once that what a source tells of a task does not lead to what it shows of it."""
-        if events and not self._doubts:
-            what = f"the log of {self.kind} does not lead to {task_id} as it is shown"
-            self._doubts = (f"{what}; of such a task, only what was seen is on record",)
-
-    def _suspects(self, pen: Pen, seen: dict[str, Task]) -> set[str] | None:
-        """Return the ids of the tasks that the mirror may have otherwise than the source; None: any."""
-        before = self._seen
-        if before is None:
-            return None
-        changed = {task_id for task_id, task in seen.items() if before.get(task_id) != task}
-        return changed | (before.keys() - seen.keys()) | pen.touched_since(self._seq)
-
-    def _finish(self, pen: Pen, seen: Mapping[str, Task]) -> None:
+    def _finish(self, pen: Pen, sight: Sight) -> None:
         """Put on record what was asked for by somebody who was killed before it was known to be done, if it was."""
         commands = self._intent.read()
         if commands:
+            seen = {task.id: task for task in sight.tasks}
             with pen.transaction():
                 refused: dict[int, Refusal] = {}
                 moves = self._moves(pen.carry_out(commands, None, refused))
@@ -360,11 +306,9 @@ class ObservedStore:
         if why is not None:
             return self._all_refused(commands, why)
         with self._mirror.writing() as pen:
-            if self._source.is_stale() or self._intent.is_there():
+            if self._is_to_look():
                 self._look(pen)
-            outcomes = self._carried_out(pen, commands, claiming, whole)
-            self._seq = min(self._seq, pen.seq)
-        return outcomes
+            return self._carried_out(pen, commands, claiming, whole)
 
     def _carried_out(
         self, pen: Pen, commands: Sequence[Command], claiming: Claiming | None, whole: bool
@@ -388,7 +332,7 @@ class ObservedStore:
                 return pen.told(outcomes)
             self._intent.keep([asked[number] for numbers, _ in moves for number in numbers])
             missed = self._source.carry_out([move for _, move in moves])
-            sight = self._source.look(pen.mark)
+            sight = self._recorder.look(pen)
             seen = {task.id: task for task in sight.tasks}
             for number, (numbers, move) in enumerate(moves):
                 refusal = missed.get(number)
@@ -406,7 +350,7 @@ class ObservedStore:
                 outcomes = pen.carry_out(asked, None, refused, self._amend(made))
         self._intent.clear()
         done = {move.task.id for numbers, move in moves if refused.keys().isdisjoint(numbers)}
-        self._note(pen, sight, {move.task.id: move for _, move in moves}, done)
+        self._recorder.note(pen, sight, {move.task.id: move for _, move in moves}, done)
         return pen.told(outcomes)
 
     def _is_told(self, move: Move, there: Task | None, told: Sequence[Told]) -> bool:
@@ -460,7 +404,7 @@ class ObservedStore:
             task = outcomes[of_task[-1]].task
             assert task is not None
             commands = tuple(outcomes[number].command for number in of_task)
-            moves.append((of_task, Move(commands=commands, seen=(self._seen or {}).get(task_id), task=task)))
+            moves.append((of_task, Move(commands=commands, seen=(self._recorder.seen or {}).get(task_id), task=task)))
         return moves
 
     def _all_refused(self, commands: Sequence[Command], why: str) -> tuple[Outcome, ...]:
