@@ -276,7 +276,10 @@ def test_half_a_character_is_refused_and_the_connection_goes_on(tmp_path: Path) 
             assert (outcome.refusal.code if outcome.refusal else None) is code
 
 
-def test_a_child_by_fork_connects_to_another_server_by_itself(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_same", [True, False])
+def test_a_child_by_fork_connects_by_itself_to_the_server_of_its_parent_or_another(
+    tmp_path: Path, is_same: bool
+) -> None:
     create_store(str(tmp_path / "q.db"))
     program = """if True:
         import os, sys
@@ -285,10 +288,14 @@ def test_a_child_by_fork_connects_to_another_server_by_itself(tmp_path: Path) ->
         child = os.fork()
         if child == 0:
             open_store(sys.argv[2]).close()
+            first.close()
             os._exit(0)
-        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        status = os.waitpid(child, 0)[1]
+        first.tasks()
+        sys.exit(os.waitstatus_to_exitcode(status))
         """
     # Not a fork of this process: the threads of its server may hold SQLite's own locks just then.
     with ours(str(tmp_path / "q.db")) as first, ours(str(tmp_path / "q.db")) as other:
-        done = subprocess.run([sys.executable, "-c", program, first, other], timeout=20, check=False)
+        asked = [sys.executable, "-c", program, first, first if is_same else other]
+        done = subprocess.run(asked, timeout=20, check=False)
     assert done.returncode == 0

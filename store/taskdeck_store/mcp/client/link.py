@@ -328,7 +328,10 @@ def hold(server: Server) -> Link:
 def let_go(link: Link) -> None:
     """Hold a link no longer; the last who does ends the connection."""
     with _guard:
-        _, holders = _links[_key(link.server)]
+        held, holders = _links.get(_key(link.server), (None, 0))
+        if held is not link:
+            # A child by fork has it from its parent, whose own the connection is.
+            return
         if holders > 1:
             _links[_key(link.server)] = link, holders - 1
             return
@@ -339,6 +342,17 @@ def let_go(link: Link) -> None:
 
 def _key(server: Server) -> tuple[str, str]:
     return server.place, server.url
+
+
+def _forget() -> None:
+    """Have a child by fork make connections of its own; see `loop`."""
+    global _guard
+    _guard = threading.Lock()
+    _links.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 @atexit.register
