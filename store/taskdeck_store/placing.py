@@ -10,8 +10,8 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from taskdeck_store.contract import Fault, StoreError
@@ -83,6 +83,20 @@ def put(draft: Path, path: Path) -> None:
     sync_folder(path)
 
 
+@contextmanager
+def making(path: Path) -> Iterator[None]:
+    """Have the body, which makes a file at a path, raise StoreError where it raises OSError."""
+    try:
+        yield
+    except FileExistsError as error:
+        raise StoreError(Fault.EXISTS, f"{path} exists already; nothing was changed") from error
+    except FileNotFoundError as error:
+        raise StoreError(Fault.MISSING, f"cannot make {path}: there is no folder {path.parent}") from error
+    except OSError as error:
+        what, advice = remedy(error)
+        raise StoreError(Fault.UNWRITABLE, f"cannot make {path}: {what or error.strerror}{advice}") from error
+
+
 def make(path: Path, content: bytes) -> None:
     """Make a file that only its owner may read: whole or not at all, and never over another. Raises OSError."""
     draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}.new")
@@ -110,16 +124,10 @@ def make_database(path: Path, fill: Callable[[Path], None]) -> None:
             raise StoreError(Fault.EXISTS, f"{found} exists already; {advice}")
     draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}.new")
     try:
-        os.close(new_file(draft))
-        fill(draft)
-        put(draft, path)
-    except FileExistsError as error:
-        raise StoreError(Fault.EXISTS, f"{path} exists already; nothing was changed") from error
-    except FileNotFoundError as error:
-        raise StoreError(Fault.MISSING, f"cannot make {path}: there is no folder {path.parent}") from error
-    except OSError as error:
-        what, advice = remedy(error)
-        raise StoreError(Fault.UNWRITABLE, f"cannot make {path}: {what or error.strerror}{advice}") from error
+        with making(path):
+            os.close(new_file(draft))
+            fill(draft)
+            put(draft, path)
     finally:
         for suffix in ("", "-wal", "-shm", "-journal"):
             with suppress(OSError):

@@ -162,6 +162,12 @@ def test_a_task_is_added_where_it_is_to_stand(tmp_path: Path) -> None:
     assert after["metadata"] == {"taskCount": 3, "completedCount": 2}
 
 
+def test_the_id_that_is_offered_is_free_after_what_is_added_beside_it(tmp_path: Path) -> None:
+    source = opened(task_master(tmp_path, tagged(task(1))))
+    refused = source.carry_out([moved(None, "2", Action.ADD, title="Two"), moved(None, "t-1", Action.ADD, title="x")])
+    assert "take 3" in refused[1].message
+
+
 REFUSED: dict[str, tuple[str, tuple[Action, ...], dict[str, Any], str]] = {
     "a failure": ("1", (Action.FAIL,), {"error": "x"}, "no state for a task that failed"),
     "a priority without a word": ("1", (Action.EDIT,), {"priority": 3}, "critical (1), high (2)"),

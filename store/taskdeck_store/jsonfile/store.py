@@ -46,7 +46,6 @@ from taskdeck_store.printable import one_line
 from taskdeck_store.query.match import matches
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.reach import not_held
-from taskdeck_store.remedies import remedy
 from taskdeck_store.values import Claim, Event, State, Task, Time
 from taskdeck_store.watch import FolderWatch
 
@@ -92,15 +91,8 @@ class JsonStore:
         log = log_path(path)
         if os.path.lexists(log):
             raise StoreError(Fault.EXISTS, f"{log} exists already, left from another store; move it away first")
-        try:
+        with placing.making(path):
             placing.make(path, b"[]\n")
-        except FileExistsError as error:
-            raise StoreError(Fault.EXISTS, f"{path} exists already; nothing was changed") from error
-        except FileNotFoundError as error:
-            raise StoreError(Fault.MISSING, f"cannot make {path}: there is no folder {path.parent}") from error
-        except OSError as error:
-            what, advice = remedy(error)
-            raise StoreError(Fault.UNWRITABLE, f"cannot make {path}: {what or error.strerror}{advice}") from error
 
     @property
     def limits(self) -> Limits:

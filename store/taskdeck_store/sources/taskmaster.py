@@ -14,16 +14,15 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from taskdeck_store.clock import Clock, utc_now
-from taskdeck_store.contract import Fault, StoreError
 from taskdeck_store.jsonstyle import Style, written
 from taskdeck_store.machine import Code, Refusal
-from taskdeck_store.placing import make
+from taskdeck_store.placing import make, making
 from taskdeck_store.source import Kind, Move, Sight
 from taskdeck_store.sources.changing import put, why_not
 from taskdeck_store.sources.files import FileSource
 from taskdeck_store.sources.folderlock import STALE, FolderLock
-from taskdeck_store.sources.reading import content, head, is_file, said, unwritable
-from taskdeck_store.sources.taskmasterfile import LIMITS, MASTER, is_tagged, next_id, read
+from taskdeck_store.sources.reading import content, head, is_file, said
+from taskdeck_store.sources.taskmasterfile import LIMITS, MASTER, is_tagged, next_id, read, records_of
 from taskdeck_store.sources.taskmasterwriting import Writing
 from taskdeck_store.sources.translation import Record
 from taskdeck_store.watch import FolderWatch
@@ -53,7 +52,7 @@ class TaskMaster(FileSource):
     def _read(self) -> Sight:
         found = read(self._path, content(self._path))
         tag = MASTER if is_tagged(found.document) else None
-        self.limits = replace(LIMITS, next_id=next_id(found.document, tag))
+        self.limits = replace(LIMITS, next_id=next_id(records_of(found.document, tag)))
         return found.sight
 
     def carry_out(self, moves: Sequence[Move]) -> Mapping[int, Refusal]:
@@ -106,12 +105,8 @@ def _create(address: str) -> None:
     path, now = Path(address), f"{utc_now()[:-4]}Z"
     metadata = {"created": now, "updated": now, "description": f"Tasks for {MASTER} context"}
     record: Record = {MASTER: {"tasks": [], "metadata": metadata}}
-    try:
+    with making(path):
         make(path, f"{written(record, Style(escaped=False, indent='  ', closing=''))}\n".encode())
-    except FileNotFoundError as error:
-        raise StoreError(Fault.MISSING, f"cannot make {said(path)}: there is no folder {said(path.parent)}") from error
-    except OSError as error:
-        raise unwritable(path, error) from error
 
 
 KIND = Kind(name=TaskMaster.kind, recognises=_recognises, open=TaskMaster, nearby=_nearby, create=_create, place=_LAST)

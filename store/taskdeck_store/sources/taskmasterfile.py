@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -119,11 +119,15 @@ def own_id(value: Json) -> str:
     return safe_id(id_text(value) or "")
 
 
-def next_id(document: Record, tag: str | None) -> int:
-    """Return the number after all those that are ids of a tag's tasks; None is the tag of a file without tags."""
+def records_of(document: Record, tag: str | None) -> list[Json]:
+    """Return the records of a tag's tasks, none where it has no list; None is the tag of a file without tags."""
     inner = document if tag is None else document.get(tag)
     tasks = inner.get("tasks") if isinstance(inner, dict) else None
-    records = tasks if isinstance(tasks, list) else []
+    return tasks if isinstance(tasks, list) else []
+
+
+def next_id(records: Sequence[Json]) -> int:
+    """Return the number after all those that are ids of tasks, by their records."""
     ids = [own_id(record.get("id")) for record in records if isinstance(record, dict)]
     return max((int(own) for own in ids if NUMBER.fullmatch(own)), default=0) + 1
 

@@ -15,7 +15,17 @@ from taskdeck_store.jsonstyle import replaced, style_of, written
 from taskdeck_store.machine import Refusal
 from taskdeck_store.source import Move
 from taskdeck_store.sources.changing import asked, invalid, number_word, word_of
-from taskdeck_store.sources.taskmasterfile import LIMITS, MASTER, NUMBER, Place, Reading, is_tagged, next_id, shown_id
+from taskdeck_store.sources.taskmasterfile import (
+    LIMITS,
+    MASTER,
+    NUMBER,
+    Place,
+    Reading,
+    is_tagged,
+    next_id,
+    records_of,
+    shown_id,
+)
 from taskdeck_store.sources.translation import PRIORITIES, Record
 from taskdeck_store.values import Json, Task, Time
 
@@ -170,7 +180,8 @@ class Writing:
             return invalid(task.id, f"there is no tag {tag or MASTER}; make it with task-master add-tag")
         every = [record for record in self._inner(tag)["tasks"] if isinstance(record, dict)]
         if task.id in self._found.places or task.id in self._new or not NUMBER.fullmatch(own):
-            free = shown_id(tag, str(next_id(self._found.document, tag)))
+            taken = records_of(self._found.document, tag) + self._added.get(tag, [])
+            free = shown_id(tag, str(next_id(taken)))
             return invalid(task.id, f"{LIMITS.ids}; take {free}")
         needed = self._dependencies(task, tag, None)
         if needed is None:

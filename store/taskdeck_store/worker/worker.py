@@ -328,15 +328,18 @@ class Worker:
 
     def _end_late(self, runner: Runner) -> None:
         """Give up what takes too long, and give back what is under way when there is no more time to wait for it."""
-        now, holding, limit = time.monotonic(), self._holding, self._time_limit
+        now, holding = time.monotonic(), self._holding
         if self._stop_by is not None and now >= self._stop_by:
             left = [holding.drop(runner, number) for number in list(holding.under_way)] + list(holding.ahead)
             holding.ahead.clear()
             for held in left:
                 if held.part is Part.WORK or not self._is_reviewed:
                     holding.finish((commits.stopped(held.task, held.claim, actor=self.actor),), held)
-        for number, held in list(holding.under_way.items()) if limit is not None else ():
-            if limit is not None and now >= held.begun + limit:
+        limit = self._time_limit
+        if limit is None:
+            return
+        for number, held in list(holding.under_way.items()):
+            if now >= held.begun + limit:
                 holding.drop(runner, number)
                 what = "the work" if held.part is Part.WORK else "verify"
                 self._close(held, failed(f"{what} took longer than {limit:g} s, and was given up"))
@@ -348,7 +351,7 @@ class Worker:
         self._beat_at = time.monotonic() + self._lease / _BEATS
 
     def _drop_lost(self, runner: Runner, task_ids: Collection[str]) -> None:
-        for held in self._holding.drop_of(runner, task_ids) if task_ids else ():
+        for held in self._holding.drop_of(runner, task_ids):
             self._lost(held)
 
     def _recover(self) -> None:
@@ -398,7 +401,6 @@ class Worker:
         for task, claim, event in started:
             kept = self._keeping.attempt(attempt_of(event)) if self._keeping is not None else None
             self._holding.add(Held(part=Part.WORK, task=task, claim=claim, claimed=time.monotonic(), kept=kept))
-        self._begin(runner)
         if self._claims_left is not None:
             self._claims_left -= len(started)
         of_closings = iter(outcomes)

@@ -83,7 +83,7 @@ def page(
             for card in cards:
                 task = store.get(card.id)
                 one = shown(task, most) if task is not None else None
-                room -= len(jsontext.written(msgspec.to_builtins(one))) if one is not None else 0
+                room -= _size(one) if one is not None else 0
                 if len(tasks) == limit or (room < 0 and tasks):
                     then = _said(state, key(card, Order.PRIORITY))
                     break
@@ -113,7 +113,7 @@ def news(store: Store, after: str | None = None) -> News:
                 gone.append(task_id)
                 continue
             one = shown(task)
-            room -= len(jsontext.written(msgspec.to_builtins(one)))
+            room -= _size(one)
             if room < 0 and tasks:
                 is_complete = False
                 break
@@ -131,8 +131,7 @@ def _events(store: Store, changes: Sequence[Change], room: int) -> tuple[ShownEv
     events = [shown_event(event) for event in found]
     sizes: dict[str, int] = {}
     for event in events:
-        size = len(jsontext.written(msgspec.to_builtins(event)))
-        sizes[event.task_id] = sizes.get(event.task_id, 0) + size
+        sizes[event.task_id] = sizes.get(event.task_id, 0) + _size(event)
     left_out = {change.task_id for change in changes if not change.seq}
     for task_id, size in sizes.items():
         if size > room:
@@ -155,13 +154,17 @@ def log(
     room = _ROOM
     for event in reversed(found) if newest else found[:limit]:
         one = shown_event(event, most)
-        room -= len(jsontext.written(msgspec.to_builtins(one)))
+        room -= _size(one)
         if room < 0 and events:
             break
         events.append(one)
     if newest:
         return Log(events=tuple(reversed(events)), next=None)
     return Log(events=tuple(events), next=events[-1].seq if len(events) < len(found) else None)
+
+
+def _size(told: Shown | ShownEvent) -> int:
+    return len(jsontext.written(msgspec.to_builtins(told)))
 
 
 def _said(state: State, place: Key) -> str:
