@@ -17,7 +17,7 @@ import taskdeck_tui
 STORE = Path(taskdeck_store.__file__).parent
 TUI = Path(taskdeck_tui.__file__).parent
 
-LOWER = ("values", "limits", "clock", "jsontext", "machine", "query", "contract")
+LOWER = ("values", "limits", "clock", "jsontext", "validity", "machine", "query", "contract")
 """The store's modules that build on each other, each only on those to its left."""
 
 FRONT = ("", "address", "backup", "bundle", "convert", "kinds", "observed", "readable", "salvage")

@@ -7,7 +7,8 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
-from taskdeck_store.machine import Code, Command, Refusal, wrong_field
+from taskdeck_store.machine import Code, Command, Refusal
+from taskdeck_store.validity import wrong_field
 from taskdeck_store.values import State, Task
 
 Find: TypeAlias = Callable[[str], Sequence[str] | None]

@@ -6,16 +6,15 @@ Everything that says what a key, a command or an outside program may do to a tas
 from __future__ import annotations
 
 import os
-import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from taskdeck_store import clock
-from taskdeck_store.jsontext import NESTING, depth
+from taskdeck_store.validity import ID_LIMIT, wrong_field, wrong_id
 from taskdeck_store.values import Action, Claim, Json, State, Task, Time
 
 
@@ -108,6 +107,8 @@ TABLE: tuple[Rule, ...] = (
 )
 
 RULES: Mapping[Action, Rule] = {rule.action: rule for rule in TABLE}
+_ADD, _EDIT, _START = RULES[Action.ADD], RULES[Action.EDIT], RULES[Action.START]
+_SUBMIT, _FAIL = RULES[Action.SUBMIT], RULES[Action.FAIL]
 
 STEP: Mapping[State, Action] = {
     State.PENDING: Action.START,
@@ -119,15 +120,7 @@ STEP: Mapping[State, Action] = {
 LEASED = (State.IN_PROGRESS, State.REVIEW)
 """The states in which a worker may hold a task: it does the work, or looks at the result."""
 
-TITLE_LIMIT = 2_000
-ID_LIMIT = 200
-DEPENDS_LIMIT = 1_000
-"""On how many tasks one depends at most."""
-WHOLE_LIMIT = 10**9
-"""The largest magnitude of priority, attempts and max_attempts."""
-
 _FEW = 5
-_SAFE_ID = re.compile(r"[A-Za-z0-9._~-]+")
 
 
 class Code(StrEnum):
@@ -233,7 +226,7 @@ def transition(task: Task | None, command: Command, at: Time) -> Transition | Re
     wrong = _wrong_input(rule, command)
     if wrong is not None:
         return wrong
-    if rule.action is Action.ADD:
+    if rule is _ADD:
         if task is not None:
             message = f"{command.task_id} already exists ({said(task.state)}); choose another id"
             return Refusal(code=Code.INVALID, message=message)
@@ -242,7 +235,7 @@ def transition(task: Task | None, command: Command, at: Time) -> Transition | Re
         return missing(command.task_id)
     if task.state not in rule.sources:
         return Refusal(code=Code.ILLEGAL, message=why_illegal(task.id, rule.action, task.state))
-    if rule.action is Action.START and task.blocked:
+    if rule is _START and task.blocked:
         return Refusal(code=Code.ILLEGAL, message=f"cannot start {task.id}: {why_blocked(task)}")
     if command.overdue_at is not None and not is_overdue(task, command.overdue_at):
         message = f"{task.id} is not overdue any more: its lease was renewed meanwhile; look at it, then decide anew"
@@ -328,10 +321,14 @@ def said(state: State) -> str:
     return state.replace("_", " ")
 
 
-def changed(before: Task | None, after: Task) -> dict[str, tuple[Json, Json]]:
-    """Return the recorded fields in which two versions of a task differ: name → before and after."""
+def changed(before: Task | None, after: Task, among: Collection[str] = _RECORDED) -> dict[str, tuple[Json, Json]]:
+    """Return the recorded fields in which two versions of a task differ: name → before and after. Only those `among`
+    some fields are looked at.
+    """
     changes: dict[str, tuple[Json, Json]] = {}
     for name in _RECORDED:
+        if name not in among:
+            continue
         old = getattr(before, name) if before is not None else None
         new = getattr(after, name)
         if old is new or (before is None and new in ((), "")):
@@ -368,90 +365,30 @@ def plain(value: Json) -> Json:
     return list(value) if isinstance(value, tuple) else value
 
 
-def wrong_id(task_id: str) -> str | None:
-    """Return what is wrong with a task id, or None."""
-    if not task_id:
-        return "a task id cannot be empty"
-    if len(task_id) > ID_LIMIT:
-        return f"a task id has at most {ID_LIMIT} characters, this one {len(task_id):,}"
-    if not _SAFE_ID.fullmatch(task_id):
-        bad = next(character for character in task_id if not _SAFE_ID.fullmatch(character))
-        return f"a task id takes letters, digits and . _ ~ - (it goes into URIs); {task_id[:60]!r} has {bad!r}"
-    return None
-
-
-def wrong_field(name: str, value: Json) -> str | None:
-    """Return what is wrong with a value for a task's field, or None."""
-    if name == "title":
-        return _wrong_title(value)
-    if name in ("priority", "max_attempts", "attempts"):
-        if type(value) is not int:
-            return f"{name} must be a whole number, not {_shown(value)}"
-        lowest = -WHOLE_LIMIT if name == "priority" else 0
-        if not lowest <= value <= WHOLE_LIMIT:
-            return f"{name} must lie between {lowest:,} and {WHOLE_LIMIT:,}"
-    if name in ("data", "result") and depth(value) > NESTING // 2:
-        return f"{name} is nested more than {NESTING // 2} levels deep"
-    if name == "tags" and not (isinstance(value, list | tuple) and all(type(tag) is str for tag in value)):
-        return f"tags must be a list of texts, not {_shown(value)}"
-    if name == "depends_on":
-        return _wrong_ids(value)
-    if name in ("description", "error") and type(value) is not str and not (name == "error" and value is None):
-        return f"{name} must be text, not {_shown(value)}"
-    if name in ("owner", "lease_until") and value is not None and type(value) is not str:
-        return f"{name} must be text, not {_shown(value)}"
-    if name == "not_before" and value is not None and (type(value) is not str or clock.normalised(value) is None):
-        return f"not_before must be a moment in UTC, like 2026-01-31T09:00:00.000000Z, not {_shown(value)}"
-    return None
-
-
-def ids_of(value: Json) -> tuple[str, ...] | None:
-    """Return the task ids of a list that another program wrote, where a whole number may stand for one; else None."""
-    if not isinstance(value, list | tuple):
-        return None
-    found = [str(other) if type(other) is int else other for other in value]
-    if not all(type(other) is str and wrong_id(other) is None for other in found):
-        return None
-    return tuple(dict.fromkeys(found))
-
-
-def _wrong_ids(value: Json) -> str | None:
-    if not (isinstance(value, list | tuple) and all(type(other) is str for other in value)):
-        return f"depends_on must be a list of task ids, not {_shown(value)}"
-    if len(value) > DEPENDS_LIMIT:
-        return f"a task depends on at most {DEPENDS_LIMIT:,} others, not {len(value):,}"
-    return next((f"depends_on: {wrong}" for wrong in map(wrong_id, value) if wrong is not None), None)
-
-
-def _wrong_title(value: Json) -> str | None:
-    if type(value) is not str:
-        return f"a title must be text, not {_shown(value)}"
-    if not value.strip():
-        return "a title cannot be empty"
-    if len(value) > TITLE_LIMIT:
-        return f"a title has at most {TITLE_LIMIT:,} characters, this one {len(value):,}; use the description"
-    return None
-
-
 def _wrong_input(rule: Rule, command: Command) -> Refusal | None:
-    def invalid(message: str) -> Refusal:
-        return Refusal(code=Code.INVALID, message=f"cannot {rule.action} {command.task_id[:ID_LIMIT]}: {message}")
+    wrong = wrong_id(command.task_id) if rule is _ADD else None
+    if wrong is None:
+        wrong = _wrong_fields(rule, command)
+        if wrong is None:
+            return None
+        wrong = f"cannot {rule.action} {command.task_id[:ID_LIMIT]}: {wrong}"
+    return Refusal(code=Code.INVALID, message=wrong)
 
-    wrong = wrong_id(command.task_id) if rule.action is Action.ADD else None
-    if wrong is not None:
-        return Refusal(code=Code.INVALID, message=wrong)
+
+def _wrong_fields(rule: Rule, command: Command) -> str | None:
+    fields = command.fields
     if rule.note_required and not (command.note and command.note.strip()):
-        return invalid("a note that says why is required")
-    if rule.action is Action.ADD and "title" not in command.fields:
-        return invalid("a title is required")
-    if rule.action is Action.EDIT and not command.fields:
-        return invalid("nothing to change was given")
-    for name, value in command.fields.items():
+        return "a note that says why is required"
+    if rule is _ADD and "title" not in fields:
+        return "a title is required"
+    if rule is _EDIT and not fields:
+        return "nothing to change was given"
+    for name, value in fields.items():
         if name not in rule.takes:
-            return invalid(f"{rule.action} does not set {name}; it sets {_listed(list(rule.takes)) or 'nothing'}")
-        problem = wrong_field(name, value)
-        if problem is not None:
-            return invalid(problem)
+            return f"{rule.action} does not set {name}; it sets {_listed(list(rule.takes)) or 'nothing'}"
+        wrong = wrong_field(name, value)
+        if wrong is not None:
+            return wrong
     return None
 
 
@@ -473,15 +410,15 @@ def _moved(task: Task, rule: Rule, command: Command, at: Time) -> Transition:
     if rule.again:
         values["attempts"] = task.attempts + 1
         values["owner"] = None
-    if rule.action is Action.START:
+    if rule is _START:
         values.setdefault("owner", command.actor)
         values["error"] = None
-    if rule.action is Action.SUBMIT:
+    if rule is _SUBMIT:
         values.setdefault("result", None)
-    if rule.action is Action.FAIL:
+    if rule is _FAIL:
         values.setdefault("error", command.note or f"failed by {command.actor}")
     after = replace(task, **values)
-    return Transition(task=after, from_state=task.state, to_state=target, changes=changed(task, after))
+    return Transition(task=after, from_state=task.state, to_state=target, changes=changed(task, after, values))
 
 
 def _values(command: Command) -> dict[str, Json]:
@@ -506,8 +443,3 @@ def _offer(state: State) -> str:
 
 def _listed(words: list[str]) -> str:
     return " or ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
-
-
-def _shown(value: Json) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."

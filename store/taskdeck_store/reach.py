@@ -8,7 +8,8 @@ from itertools import count
 
 from taskdeck_store.contract import Outcome
 from taskdeck_store.limits import Limits
-from taskdeck_store.machine import RULES, STEP, Code, Command, Refusal, command, said, wrong_field
+from taskdeck_store.machine import RULES, STEP, Code, Command, Refusal, command, said
+from taskdeck_store.validity import wrong_field
 from taskdeck_store.values import Action, Card, Json, State, Task
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from taskdeck_store import machine, replay
+from taskdeck_store import replay, validity
 from taskdeck_store.audit import BEGINNING, sealed
 from taskdeck_store.values import Event, Task
 
@@ -114,11 +114,11 @@ def _unsound(events: Sequence[Event]) -> list[int]:
 
 def is_held(task: Task) -> bool:
     """Tell whether a task that was read from damaged bytes has values that a task can have."""
-    if machine.wrong_id(task.id) is not None or type(task.title) is not str:
+    if validity.wrong_id(task.id) is not None or type(task.title) is not str:
         return False
     checked = ("description", "priority", "tags", "error", "attempts", "max_attempts", "owner", "lease_until")
     return all(
-        machine.wrong_field(name, getattr(task, name)) is None for name in (*checked, "not_before", "depends_on")
+        validity.wrong_field(name, getattr(task, name)) is None for name in (*checked, "not_before", "depends_on")
     )
 
 

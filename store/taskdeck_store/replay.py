@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from taskdeck_store import clock, jsontext, machine
+from taskdeck_store import clock, jsontext, machine, validity
 from taskdeck_store.values import EXTERNAL, FIELDS, FOUND_NOTE, LATEST, TIMES, Event, Json, State, Task
 
 _UNRECORDED = ("id", "lease_until", "updated_at")
@@ -56,7 +56,7 @@ def field(name: str, value: Json) -> Json:
     if name in TIMES:
         return clock.normalised(value) if isinstance(value, str) else None
     if name == "depends_on":
-        return machine.ids_of(value)
+        return validity.ids_of(value)
     return jsontext.texts(value) if name == "tags" else value
 
 

@@ -29,9 +29,9 @@ from taskdeck_store.figures import (
     median,
     percentile,
 )
-from taskdeck_store.machine import WHOLE_LIMIT
 from taskdeck_store.paging import every_event
 from taskdeck_store.query.terms import EVERYTHING, Query
+from taskdeck_store.validity import WHOLE_LIMIT
 from taskdeck_store.values import EXTERNAL, OUTSIDE, QUEUE, REMOVED, Action, Event, State, Time
 
 BUCKETS = 61

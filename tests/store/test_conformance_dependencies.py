@@ -11,9 +11,9 @@ from reaching import LOOSE, WHOLE
 
 from conftest import Opener
 from taskdeck_store import Action, Claiming, Code, Order, State, Store, command, open_store
-from taskdeck_store.machine import DEPENDS_LIMIT
 from taskdeck_store.past import Past
 from taskdeck_store.query.parse import parse
+from taskdeck_store.validity import DEPENDS_LIMIT
 from taskdeck_store.verification import verify
 
 pytestmark = pytest.mark.needs("depends_on")

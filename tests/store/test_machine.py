@@ -22,9 +22,8 @@ from taskdeck_store.machine import (
     same,
     transition,
     why_no_move,
-    wrong_field,
-    wrong_id,
 )
+from taskdeck_store.validity import wrong_field, wrong_id
 from taskdeck_store.values import Action, State, Task
 
 BORN = "2026-01-31T09:00:00.000000Z"

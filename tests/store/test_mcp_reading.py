@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskdeck_store import machine
+from taskdeck_store import validity
 from taskdeck_store.contract import StoreError
 from taskdeck_store.mcp.client.reading import MOST, Reading, id_of, reading_of
 from taskdeck_store.values import State, Task
@@ -166,7 +166,7 @@ def test_ids_are_told_apart_and_are_safe() -> None:
     reading = read([{"id": one, "status": "pending"} for one in [*odd, odd[0], 17, "17"]])
     ids = [task.id for task in reading.sight.tasks]
     assert len(ids) == len(set(ids)) == len(odd)
-    assert [machine.wrong_id(task_id) for task_id in ids] == [None] * len(odd)
+    assert [validity.wrong_id(task_id) for task_id in ids] == [None] * len(odd)
     assert [reading.own.get(task_id, task_id) for task_id in ids] == odd
     assert reading.own["17"] == 17
     assert "twice" in reading.sight.flaws[0]
@@ -177,7 +177,7 @@ def test_ids_are_told_apart_and_are_safe() -> None:
 def test_an_id_is_always_the_same_and_no_other_one(one: str | int, other: str | int) -> None:
     if one == "" or other == "":
         return
-    assert machine.wrong_id(id_of(one)) is None
+    assert validity.wrong_id(id_of(one)) is None
     assert id_of(one) == id_of(one)
     if str(one) != str(other):
         assert id_of(one) != id_of(other)
@@ -253,7 +253,7 @@ def test_whatever_a_server_says_is_tasks_or_told(document: Any, current: Any) ->
         return
     ids = [task.id for task in reading.sight.tasks]
     assert len(ids) == len(set(ids))
-    assert all(machine.wrong_id(task_id) is None for task_id in ids)
+    assert all(validity.wrong_id(task_id) is None for task_id in ids)
     assert all(flaw.isprintable() for flaw in reading.sight.flaws)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from taskdeck_store import State, machine
+from taskdeck_store import State, machine, validity
 from taskdeck_store.minna import names, times
 from taskdeck_store.minna.fields import text_of, value_of
 from taskdeck_store.minna.words import Vocabulary, says_more, state_of
@@ -27,7 +27,7 @@ NOON = 1_790_000_000 * SECOND + 123_456
 @example("../../etc/passwd")
 def test_every_entity_has_one_id_that_leads_back_to_it(name: str) -> None:
     task_id = names.id_of(f"task:{name}")
-    assert machine.wrong_id(task_id) is None or not name
+    assert validity.wrong_id(task_id) is None or not name
     assert names.entity_of(task_id) == (f"task:{name}" if name else None)
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from foreign.files import database
 from taskdeck_store.contract import Fault, StoreError
-from taskdeck_store.machine import wrong_id
 from taskdeck_store.source import Kind, Sight
 from taskdeck_store.sources import backlog, beads, claude, kanbantui, ralph, taskmaster, taskwarrior
+from taskdeck_store.validity import wrong_id
 from taskdeck_store.values import Json
 
 KINDS = [module.KIND for module in (backlog, beads, claude, kanbantui, ralph, taskmaster, taskwarrior)]

@@ -12,7 +12,7 @@ from cli_stage import PROGRAM, taskdeck, told
 
 from foreign.files import claude, tagged, task, task_master
 from taskdeck_store.clock import plus, utc_now
-from taskdeck_store.machine import wrong_id
+from taskdeck_store.validity import wrong_id
 
 
 @pytest.fixture(params=["tasks.db", "tasks.json"])

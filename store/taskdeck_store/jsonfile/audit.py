@@ -20,7 +20,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from taskdeck_store import jsontext, machine
+from taskdeck_store import jsontext, validity
 from taskdeck_store.audit import BEGINNING, sealed
 from taskdeck_store.contract import Pause, Trace
 from taskdeck_store.jsonfile.fields import are_held
@@ -391,7 +391,7 @@ def alone(text: bytes) -> Line | None:
         seq = msgspec.json.decode(text, type=_Numbered).seq
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    return next(iter(_decoded([text], [seq])), None) if 0 < seq < machine.WHOLE_LIMIT else None
+    return next(iter(_decoded([text], [seq])), None) if 0 < seq < validity.WHOLE_LIMIT else None
 
 
 def _is_torn(texts: list[bytes]) -> bool:

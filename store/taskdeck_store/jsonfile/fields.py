@@ -10,7 +10,7 @@ from typing import Annotated, TypeAlias
 from msgspec import UNSET, DecodeError, Meta, Struct, UnsetType, ValidationError, convert, json
 from msgspec.structs import replace
 
-from taskdeck_store import clock, machine
+from taskdeck_store import clock, validity
 from taskdeck_store.jsonflaws import Wrong
 from taskdeck_store.values import FIELDS, LATEST, TIMES, Json, State, Task, Time
 
@@ -25,12 +25,12 @@ _KNOWN = frozenset(FIELDS)
 _PLAIN = _KNOWN.difference(TIMES, ("id", "depends_on"))
 _TASK = json.Decoder(Task)
 _SAFE_IDS = re.compile(r"[A-Za-z0-9._~-]+")
-_Whole: TypeAlias = Annotated[int, Meta(ge=-machine.WHOLE_LIMIT, le=machine.WHOLE_LIMIT)]
-_Count: TypeAlias = Annotated[int, Meta(ge=0, le=machine.WHOLE_LIMIT)]
+_Whole: TypeAlias = Annotated[int, Meta(ge=-validity.WHOLE_LIMIT, le=validity.WHOLE_LIMIT)]
+_Count: TypeAlias = Annotated[int, Meta(ge=0, le=validity.WHOLE_LIMIT)]
 
 
 class _Held(Struct):
-    """What `machine.wrong_field` lets pass, and titles of any length: to tell quickly that nothing is wrong."""
+    """What `validity.wrong_field` lets pass, and titles of any length: to tell quickly that nothing is wrong."""
 
     title: str | None = None
     description: str | None = None
@@ -45,7 +45,7 @@ class _Held(Struct):
 class _Row(_Held, kw_only=True):
     """What `id_text` and `check` let pass, but for the characters of an id, and for an object without a state."""
 
-    id: Annotated[str, Meta(min_length=1, max_length=machine.ID_LIMIT)] | Annotated[int, Meta(gt=-(10**15), lt=10**15)]
+    id: Annotated[str, Meta(min_length=1, max_length=validity.ID_LIMIT)] | Annotated[int, Meta(gt=-(10**15), lt=10**15)]
     state: State | UnsetType = UNSET
     status: State | UnsetType = UNSET
     state_since: Json = None
@@ -82,7 +82,7 @@ def id_text(data: Mapping[str, Json]) -> str:
         return str(value)
     if type(value) is not str:
         raise Wrong("id", f"a task id must be text, or a whole number of at most 15 digits, not {shown(value)}")
-    wrong = machine.wrong_id(value)
+    wrong = validity.wrong_id(value)
     if wrong is not None:
         raise Wrong("id", wrong)
     return value
@@ -123,7 +123,7 @@ def are_held(objects: Sequence[Mapping[str, Json]]) -> bool:
 
 def _first_wrong(data: Mapping[str, Json]) -> Wrong | None:
     for name in _Held.__struct_fields__:
-        wrong = machine.wrong_field(name, data[name]) if data.get(name) is not None else None
+        wrong = validity.wrong_field(name, data[name]) if data.get(name) is not None else None
         if wrong is not None and not (name == "title" and type(data[name]) is str):
             return Wrong(name, wrong)
     return None
@@ -146,7 +146,7 @@ def task_of(task_id: str, said: Mapping[str, Json], beside: Mapping[str, Json], 
         elif name not in _KNOWN:
             extra[name] = value
         elif name == "depends_on":
-            ids = machine.ids_of(value)
+            ids = validity.ids_of(value)
             values[name] = ids or ()
             if ids is None and value is not None:
                 extra[name] = value
@@ -179,7 +179,7 @@ def task_read(text: bytes, keys: tuple[str, ...], beside: Mapping[str, Json]) ->
         return None
     if not task.title or task.title.isspace():
         return None
-    if task.depends_on and machine.ids_of(task.depends_on) != task.depends_on:
+    if task.depends_on and validity.ids_of(task.depends_on) != task.depends_on:
         return None
     for when in (task.not_before, task.lease_until, task.created_at, task.updated_at, task.state_since):
         if when is not None and moment(when) != when:
@@ -193,7 +193,7 @@ def _added(keys: Iterable[str], latest: Sequence[Time | None], beside: Mapping[s
     for name in beside.keys() - keys:
         value = beside[name]
         if name == "depends_on":
-            added[name] = machine.ids_of(value) or ()
+            added[name] = validity.ids_of(value) or ()
         elif name in _KNOWN and value is not None:
             added[name] = moment(value) if name in TIMES else tuple(value) if name == "tags" else value
     for name, said in zip(LATEST, latest, strict=True):

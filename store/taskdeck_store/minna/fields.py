@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from taskdeck_store import clock, jsontext, machine
+from taskdeck_store import clock, jsontext, validity
 from taskdeck_store.minna import names
 from taskdeck_store.values import Json
 
@@ -72,11 +72,11 @@ def _number(field: str, text: str) -> tuple[Json] | None:
         number = int(text)
     except ValueError:
         return None
-    return (number,) if machine.wrong_field(field, number) is None else None
+    return (number,) if validity.wrong_field(field, number) is None else None
 
 
 def _ids(field: str, text: str) -> tuple[Json] | None:
-    ids = machine.ids_of([_id(one) for one in _listed(text)])
+    ids = validity.ids_of([_id(one) for one in _listed(text)])
     return None if ids is None else (ids,)
 
 

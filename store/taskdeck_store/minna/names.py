@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from taskdeck_store import machine
+from taskdeck_store import validity
 
 PREFIX = "task:"
 """What the names of entities begin with that are tasks."""
@@ -29,7 +29,7 @@ def id_of(entity: str) -> str:
 
 def entity_of(task_id: str) -> str | None:
     """Return the entity's name from a task's id; None for an id that no entity has."""
-    if machine.wrong_id(task_id) is not None:
+    if validity.wrong_id(task_id) is not None:
         return None
     pieces = _GOOD.split(task_id)
     try:

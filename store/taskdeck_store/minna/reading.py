@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-from taskdeck_store import machine
+from taskdeck_store import validity
 from taskdeck_store.minna import names
 from taskdeck_store.minna.fields import ATTRIBUTES, FIELD, value_of
 from taskdeck_store.minna.times import microseconds, told
@@ -110,7 +110,7 @@ class Reader:
     def task_of(self, name: str, entity: Entity) -> tuple[Task | None, str | None]:
         """Return a task, and what is wrong with it, in a line."""
         task_id = names.id_of(name)
-        wrong = machine.wrong_id(task_id)
+        wrong = validity.wrong_id(task_id)
         if wrong is not None:
             return None, f"{one_line(name, _LONGEST_WORD)} cannot be shown: {one_line(wrong, 200)}"
         values: dict[str, Json] = {}

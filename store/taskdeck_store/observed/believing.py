@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from taskdeck_store import clock, machine, replay
+from taskdeck_store import clock, machine, replay, validity
 from taskdeck_store.machine import RULES
 from taskdeck_store.observed.noticing import NEVER, Noticed, as_text, beside, beyond, event_of, everything, fit, gone
 from taskdeck_store.printable import one_line
@@ -95,7 +95,7 @@ class _Run:
             is_null = value is None and (new is not None or getattr(_NOTHING, name) is not None)
             if is_null or not machine.same(replay.field(name, old), getattr(base, name)):
                 return None
-            if value is not None and machine.wrong_field(name, value) is not None:
+            if value is not None and validity.wrong_field(name, value) is not None:
                 return None
             if value != "" or name != "title":
                 values[name] = value

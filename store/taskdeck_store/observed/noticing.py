@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
-from taskdeck_store import clock, jsontext, machine
+from taskdeck_store import clock, jsontext, machine, validity
 from taskdeck_store.machine import Transition
 from taskdeck_store.printable import one_line
 from taskdeck_store.values import (
@@ -47,10 +47,10 @@ def fit(task: Task) -> Task:
         result=_value(task.result),
         error=None if task.error is None else as_text(task.error),
         owner=None if task.owner is None else as_text(task.owner),
-        priority=_whole(task.priority, -machine.WHOLE_LIMIT),
+        priority=_whole(task.priority, -validity.WHOLE_LIMIT),
         attempts=_whole(task.attempts, 0),
         max_attempts=_whole(task.max_attempts, 0),
-        depends_on=tuple(other for other in task.depends_on if machine.wrong_id(other) is None),
+        depends_on=tuple(other for other in task.depends_on if validity.wrong_id(other) is None),
         extra={beside(as_text(name)): _value(value) for name, value in task.extra.items()},
         **{name: clock.normalised(moment) for name in TIMES if (moment := getattr(task, name)) is not None},
     )
@@ -123,7 +123,7 @@ def _changes(before: Task, after: Task, seen: Task, fields: Collection[str]) -> 
 
 def _again(before: Task, after: Task, fields: Collection[str]) -> Task:
     """Return a task that went back to the queue, with what that means for what the source does not say."""
-    attempts = after.attempts if "attempts" in fields else min(before.attempts + 1, machine.WHOLE_LIMIT)
+    attempts = after.attempts if "attempts" in fields else min(before.attempts + 1, validity.WHOLE_LIMIT)
     return replace(after, attempts=attempts, owner=after.owner if "owner" in fields else None)
 
 
@@ -179,7 +179,7 @@ def _titled(text: str) -> str:
     told = as_text(text)
     if not told.strip():
         return _UNTITLED
-    return told if len(told) <= machine.TITLE_LIMIT else told[: machine.TITLE_LIMIT - 1] + "…"
+    return told if len(told) <= validity.TITLE_LIMIT else told[: validity.TITLE_LIMIT - 1] + "…"
 
 
 def as_text(text: str) -> str:
@@ -195,7 +195,7 @@ def as_text(text: str) -> str:
 
 
 def _whole(value: int, least: int) -> int:
-    return max(least, min(value, machine.WHOLE_LIMIT))
+    return max(least, min(value, validity.WHOLE_LIMIT))
 
 
 def _value(value: Json) -> Json:
@@ -203,7 +203,7 @@ def _value(value: Json) -> Json:
     if value is None or value.__class__ in (bool, int, str):
         return value
     try:
-        if machine.wrong_field("data", value) is None:
+        if validity.wrong_field("data", value) is None:
             return jsontext.plain(value)
     except ValueError:
         pass

@@ -19,8 +19,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NoReturn
 
-from taskdeck_store.machine import WHOLE_LIMIT
 from taskdeck_store.query.terms import BlockedTerm, DueTerm, Field, NumberTerm, Pattern, Query, Term, TextTerm
+from taskdeck_store.validity import WHOLE_LIMIT
 from taskdeck_store.values import State
 
 NUMBERS: Final = (Field.ATTEMPTS, Field.PRIORITY, Field.AGE)

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
-from taskdeck_store import clock, jsontext, machine
+from taskdeck_store import clock, jsontext, machine, validity
 from taskdeck_store.dependencies import in_circles
 from taskdeck_store.jsontext import NESTING, depth
 from taskdeck_store.printable import one_line
@@ -87,7 +87,7 @@ def _normalised(text: str) -> Time | None:
 
 def whole_of(value: Json, instead: int) -> int:
     """Return a whole number within the bounds of a priority."""
-    return value if type(value) is int and abs(value) <= machine.WHOLE_LIMIT else instead
+    return value if type(value) is int and abs(value) <= validity.WHOLE_LIMIT else instead
 
 
 def shown(value: Json) -> str:
@@ -141,7 +141,7 @@ class Gathering:
 
         Of what is nested too deeply, only that it was is kept.
         """
-        wrong = machine.wrong_id(task.id)
+        wrong = validity.wrong_id(task.id)
         if wrong is not None:
             self.flaw(wrong)
             return False
@@ -171,7 +171,7 @@ class Gathering:
             task = self._tasks[task_id]
             why = self._why_not(task, said) or ("it would wait for itself" if task_id in circles else None)
             if why is not None:
-                is_bounded = task_id not in circles and len(task.depends_on) <= machine.DEPENDS_LIMIT
+                is_bounded = task_id not in circles and len(task.depends_on) <= validity.DEPENDS_LIMIT
                 left = tuple(other for other in task.depends_on if is_bounded and other in self._tasks)
                 self.flaw(
                     f"{task_id} says {key}, but {why}; so it waits for {'the others' if left else 'nothing'} here"
@@ -182,7 +182,7 @@ class Gathering:
         return Sight(tasks=tuple(self._tasks.values()), flaws=tuple(self._flaws))
 
     def _why_not(self, task: Task, said: Json) -> str | None:
-        if len(task.depends_on) > machine.DEPENDS_LIMIT:
+        if len(task.depends_on) > validity.DEPENDS_LIMIT:
             return f"{len(task.depends_on):,} tasks are more than one can wait for"
         missing = next((other for other in task.depends_on if other not in self._tasks), None)
         if missing is None:

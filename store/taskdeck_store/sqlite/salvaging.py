@@ -9,7 +9,7 @@ from typing import Any
 
 import apsw
 
-from taskdeck_store import jsontext, machine
+from taskdeck_store import jsontext, validity
 from taskdeck_store.remains import Remains, Salvage, is_held
 from taskdeck_store.sqlite import carving, opening, rows, schema, triggers
 from taskdeck_store.sqlite.faults import explained
@@ -46,7 +46,7 @@ def read(path: Path) -> Remains | None:
         operations: dict[int, str] = {}
         for rowid, values in carving.rows(path, (len(event_columns),)):
             told = dict(zip(event_columns, values, strict=True)) | {"seq": rowid}
-            event = _event(told) if rowid is not None and 0 < rowid < machine.WHOLE_LIMIT else None
+            event = _event(told) if rowid is not None and 0 < rowid < validity.WHOLE_LIMIT else None
             if event is not None:
                 events[event.seq] = event
                 if isinstance(told["operation"], str):

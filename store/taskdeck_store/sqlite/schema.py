@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskdeck_store import machine
+from taskdeck_store import validity
 from taskdeck_store.marks import APPLICATION_ID
 from taskdeck_store.sqlite import triggers
 from taskdeck_store.values import State
@@ -17,7 +17,7 @@ def _tables() -> str:
     # WITHOUT ROWID: REPLACE can take a row away by its rowid too. No AUTOINCREMENT: events are never deleted, so that
     # no seq comes twice, and it would write one more page with each commit.
     spaces = ", ".join(str(code) for code in range(0x3001) if chr(code).isspace())
-    most = machine.WHOLE_LIMIT
+    most = validity.WHOLE_LIMIT
     states = ", ".join(f"'{state}'" for state in State)
     return f"""
         CREATE TABLE tasks (
@@ -38,11 +38,11 @@ def _tables() -> str:
           description TEXT NOT NULL DEFAULT '',
           data TEXT,
           result TEXT,
-          CONSTRAINT "an id takes 1 to {machine.ID_LIMIT} letters, digits and . _ ~ -"
-            CHECK (length(CAST(id AS BLOB)) BETWEEN 1 AND {machine.ID_LIMIT} AND id NOT GLOB '*[^A-Za-z0-9._~-]*'
+          CONSTRAINT "an id takes 1 to {validity.ID_LIMIT} letters, digits and . _ ~ -"
+            CHECK (length(CAST(id AS BLOB)) BETWEEN 1 AND {validity.ID_LIMIT} AND id NOT GLOB '*[^A-Za-z0-9._~-]*'
               AND instr(id, char(0)) = 0),
-          CONSTRAINT "a title has 1 to {machine.TITLE_LIMIT} characters that are not all blank"
-            CHECK (length(title) <= {machine.TITLE_LIMIT} AND trim(title, char({spaces})) <> ''
+          CONSTRAINT "a title has 1 to {validity.TITLE_LIMIT} characters that are not all blank"
+            CHECK (length(title) <= {validity.TITLE_LIMIT} AND trim(title, char({spaces})) <> ''
               AND instr(title, char(0)) = 0),
           CONSTRAINT "state is one of the five" CHECK (state IN ({states})),
           CONSTRAINT "priority lies between {-most} and {most}" CHECK (priority BETWEEN {-most} AND {most}),

@@ -376,12 +376,20 @@ class SqliteStore:
             )
 
 
-@contextmanager
-def writing(opened: Opened) -> Iterator[bool]:
+class writing:
     """Hold a write transaction, which the body commits or leaves to be undone; tell whether the file is still ours."""
-    opened.connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield opened.is_current()
-    finally:
-        if opened.connection.in_transaction:
-            opened.connection.execute("ROLLBACK")
+
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
+
+    def __enter__(self) -> bool:
+        self._opened.connection.execute("BEGIN IMMEDIATE")
+        try:
+            return self._opened.is_current()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *error: object) -> None:
+        if self._opened.connection.in_transaction:
+            self._opened.connection.execute("ROLLBACK")

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
-from taskdeck_store import machine
+from taskdeck_store import machine, validity
 from taskdeck_store.values import EXTERNAL, LISTS, REMOVED, Action, State
 
 _TEXTS = ("title", "description", "error", "not_before", "owner", "lease_until")
@@ -83,7 +83,7 @@ def _update_refused() -> str:
         if machine.action_between(before, after) is None
     ]
     is_blocked = f"(OLD.state = {_text(State.PENDING)} AND NEW.state = {_text(State.IN_PROGRESS)} AND NEW.blocked > 0)"
-    worn_out = f"(OLD.attempts >= {machine.WHOLE_LIMIT} AND NEW.attempts = OLD.attempts AND {_again()})"
+    worn_out = f"(OLD.attempts >= {validity.WHOLE_LIMIT} AND NEW.attempts = OLD.attempts AND {_again()})"
     return f"""
         CREATE TRIGGER tasks_update_refused BEFORE UPDATE OF id, state ON tasks
         WHEN NEW.id IS NOT OLD.id OR NOT ({" OR ".join(legal)}) OR {worn_out} OR {is_blocked} BEGIN

@@ -24,11 +24,12 @@ from taskdeck_store.values import Action, Claim, Event, Json, Task, Time
 if TYPE_CHECKING:
     from apsw import Connection
 
-_LAST = "(SELECT {} FROM events WHERE seq = (SELECT max(seq) FROM events))"
-_BEFORE = f"""SELECT (SELECT seq FROM events WHERE operation = ?),
-    {_LAST.format("seq")}, {_LAST.format("at")}, {_LAST.format("hash")}"""
+_DONE_AND_LAST = "SELECT (SELECT seq FROM events WHERE operation = ?), last.seq, last.at, last.hash"
+_LAST = "LEFT JOIN events AS last ON last.seq = (SELECT max(seq) FROM events)"
+_BEFORE = f"{_DONE_AND_LAST} FROM (SELECT 1) {_LAST}"
 """The event of an operation that was done before, and the last event."""
-_BEFORE_WITH_TASK = f"{_BEFORE}, {rows.TASK} FROM tasks WHERE id = ?"
+_BEFORE_WITH_TASK = f"""{_DONE_AND_LAST}, {", ".join(f"tasks.{name}" for name in rows.TASK_COLUMNS)}
+    FROM tasks {_LAST} WHERE tasks.id = ?"""
 _EVENT_COLUMNS = (
     "task_id",
     "at",
@@ -45,6 +46,7 @@ _EVENT_COLUMNS = (
 )
 _INSERT_EVENT = f"""
     INSERT INTO events ({", ".join(_EVENT_COLUMNS)}) VALUES ({", ".join("?" * len(_EVENT_COLUMNS))})"""
+_TEXTS = ("task id", "actor", "operation", "note", "group")
 _JSON = ("tags", "data", "result", "depends_on")
 _TOUCHED = ("updated_at", "version")
 _MOVED = ("state", "state_since", *_TOUCHED)
@@ -255,8 +257,6 @@ def _last(connection: Connection, task: Task) -> str:
 
 def _held(command: Command) -> Command | Refusal:
     """The command as a reader of the store will see it (JSON has a list for a tuple), or why SQLite cannot hold it."""
-    texts = {"task id": command.task_id, "actor": command.actor, "operation": command.operation}
-    texts |= {"note": command.note or "", "group": command.group or ""}
     json: dict[str, Json] = {}
     for name, value in command.fields.items():
         if name in _JSON:
@@ -265,11 +265,17 @@ def _held(command: Command) -> Command | Refusal:
             except ValueError as error:
                 message = f"cannot {command.action} {said(command.task_id)}: {name}: {said(error)}"
                 return Refusal(code=Code.INVALID, message=message)
-        elif isinstance(value, str):
-            texts[name] = value
-    if not rows.is_text("".join(texts.values())):
-        name = next(name for name, text in texts.items() if not rows.is_text(text))
-        what = "a character that SQLite cannot (NUL, or half a surrogate)"
-        message = f"cannot {command.action} {said(command.task_id)}: its {name} holds {what}"
-        return Refusal(code=Code.INVALID, message=message)
+        elif isinstance(value, str) and not rows.is_text(value):
+            return _no_text(command, name)
+    texts = (command.task_id, command.actor, command.operation, command.note or "", command.group or "")
+    if not rows.is_text("".join(texts)):
+        wrong = (name for name, text in zip(_TEXTS, texts, strict=True) if not rows.is_text(text))
+        return _no_text(command, next(wrong))
     return replace(command, fields={**command.fields, **json}) if json else command
+
+
+def _no_text(command: Command, name: str) -> Refusal:
+    what = "a character that SQLite cannot (NUL, or half a surrogate)"
+    return Refusal(
+        code=Code.INVALID, message=f"cannot {command.action} {said(command.task_id)}: its {name} holds {what}"
+    )

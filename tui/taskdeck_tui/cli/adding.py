@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 
 from taskdeck_store import clock, create_store, jsontext, open_store
-from taskdeck_store.machine import EDITABLE, command, new_operation, wrong_field, wrong_id
+from taskdeck_store.machine import EDITABLE, command, new_operation
 from taskdeck_store.moments import parse_moment
 from taskdeck_store.reach import new_ids
+from taskdeck_store.validity import wrong_field, wrong_id
 from taskdeck_store.values import Action, Json, Time
 from taskdeck_tui.cli.acting import told
 from taskdeck_tui.cli.actor import actor

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from taskdeck_store import clock, jsontext, machine
+from taskdeck_store import clock, jsontext, validity
 from taskdeck_store.contract import Fault, StoreError
 from taskdeck_store.mcp.client.offer import BESIDE, QUEUE
 from taskdeck_store.printable import one_line
@@ -281,13 +281,13 @@ class _Reader:
                 extra[name] = value
             return
         if name == "depends_on":
-            ids = machine.ids_of(value)
+            ids = validity.ids_of(value)
             if ids is None:
                 extra[name] = value
             else:
                 values[name] = ids
             return
-        wrong = machine.wrong_field(name, value)
+        wrong = validity.wrong_field(name, value)
         if wrong is not None and not (name == "title" and type(value) is str):
             self._flaw(name, f"{task_id}: {one_line(wrong, 120)}")
             extra[name] = value
@@ -327,11 +327,11 @@ def id_of(own: str | int) -> str:
     What is not safe in a URI is written as ~ and two hexadecimal digits a byte; the end of a very long id as a digest.
     """
     # Python writes no number of thousands of digits.
-    text = own if isinstance(own, str) else str(own) if own.bit_length() < machine.ID_LIMIT else hex(own)
-    if machine.wrong_id(text) is None and not _LIKE_OURS.search(text):
+    text = own if isinstance(own, str) else str(own) if own.bit_length() < validity.ID_LIMIT else hex(own)
+    if validity.wrong_id(text) is None and not _LIKE_OURS.search(text):
         return text
-    safe = "".join(one if one in _SAFE else _escaped(one) for one in text[: 2 * machine.ID_LIMIT])
-    if len(safe) <= machine.ID_LIMIT and len(text) <= 2 * machine.ID_LIMIT:
+    safe = "".join(one if one in _SAFE else _escaped(one) for one in text[: 2 * validity.ID_LIMIT])
+    if len(safe) <= validity.ID_LIMIT and len(text) <= 2 * validity.ID_LIMIT:
         return safe
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{safe[:_KEPT_OF_ID]}~{digest[:32]}"

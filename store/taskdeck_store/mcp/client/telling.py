@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from taskdeck_store import jsontext, machine
+from taskdeck_store import jsontext, validity
 from taskdeck_store.mcp.client.reading import id_of
 from taskdeck_store.source import Told
 from taskdeck_store.values import QUEUE, Json, State
@@ -27,7 +27,7 @@ class _Row(Struct, frozen=True):
     action: Annotated[str, _SHORT]
     from_state: State | None
     to_state: State | None
-    attempts: Annotated[int, Meta(ge=0, le=machine.WHOLE_LIMIT)]
+    attempts: Annotated[int, Meta(ge=0, le=validity.WHOLE_LIMIT)]
     note: Annotated[str, Meta(max_length=10_000)] | None = None
     changes: dict[str, tuple[Json, Json]] = {}
     cut: Annotated[tuple[str, ...], Meta(max_length=200)] = ()

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, defstruct
 
-from taskdeck_store.machine import ID_LIMIT, Rule
+from taskdeck_store.machine import Rule
 from taskdeck_store.mcp.serving.pages import MOST
 from taskdeck_store.mcp.serving.shapes import flat_schema
+from taskdeck_store.validity import ID_LIMIT
 from taskdeck_store.values import Action, Json, State
 
 CLAIM_MOST = 100

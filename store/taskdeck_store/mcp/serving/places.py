@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 from msgspec import Struct
 
 from taskdeck_store.contract import Change
-from taskdeck_store.machine import wrong_id
 from taskdeck_store.mcp.marks import FEED_URI
 from taskdeck_store.mcp.serving.pages import LIMIT, MOST
+from taskdeck_store.validity import wrong_id
 from taskdeck_store.values import QUEUE, State
 
 SCHEME = "task://"

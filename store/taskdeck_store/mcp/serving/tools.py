@@ -11,18 +11,7 @@ from msgspec.structs import asdict
 from taskdeck_store import clock
 from taskdeck_store.claiming import candidates
 from taskdeck_store.contract import Claiming, Order, Outcome, Store
-from taskdeck_store.machine import (
-    TABLE,
-    TITLE_LIMIT,
-    Code,
-    Command,
-    Refusal,
-    Rule,
-    command,
-    missing,
-    new_operation,
-    said,
-)
+from taskdeck_store.machine import TABLE, Code, Command, Refusal, Rule, command, missing, new_operation, said
 from taskdeck_store.mcp.serving import inputs, pages
 from taskdeck_store.mcp.serving.desk import Desk
 from taskdeck_store.mcp.serving.reviews import Verdict
@@ -33,6 +22,7 @@ from taskdeck_store.query.match import matches
 from taskdeck_store.query.parse import parse
 from taskdeck_store.query.terms import EVERYTHING, Query
 from taskdeck_store.reach import new_ids
+from taskdeck_store.validity import TITLE_LIMIT
 from taskdeck_store.values import Action, Json, State, Time
 
 _PAGE = 100
