@@ -61,9 +61,10 @@ def _quickly(said: list[Json], event: Event) -> bytes | None:
     they differ in fractions, in what lies beyond ASCII's printable characters, and in what is too large for the one.
     """
     try:
-        for before, after in event.changes.values():
-            if not (_is_whole(before) and _is_whole(after)):
-                return None
+        for pair in event.changes.values():
+            for value in pair:
+                if value.__class__ not in _WHOLE and not _is_whole(value):
+                    return None
         text = _ENCODER.encode(said)
     except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError):
         return None

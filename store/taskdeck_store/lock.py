@@ -47,7 +47,7 @@ class WriteLock:
         self._fd: int | None = None
         self._queue_fd: int | None = None
         self._turn: _Turn | None = None
-        self._held = False
+        self._held: int | None = None
         self._folder = Folder(path.parent)
         self._has_queue = False
         """Known, as our file is to be in its place, while the folder is still."""
@@ -60,7 +60,8 @@ class WriteLock:
         """
         return _Hold(self, patience)
 
-    def _taken(self, patience: float) -> int:
+    def acquire(self, patience: float) -> None:
+        """Take the lock, to be let go with `release`; raises as `hold` does."""
         deadline = time.monotonic() + patience
         try:
             fd = self._acquired(deadline)
@@ -75,7 +76,13 @@ class WriteLock:
                 f"another program has held the write lock of {self._like} for {patience:g} s; "
                 "nothing was changed; try again, or end that program",
             )
-        return fd
+        self._held = fd
+
+    def release(self) -> None:
+        """Let the lock go."""
+        fd, self._held = self._held, None
+        if fd is not None:
+            _unlock(fd)
 
     def notice(self, serial: int) -> None:
         """Write a number into the lock file, so that who watches the folder wakes. Only while holding the lock.
@@ -106,7 +113,7 @@ class WriteLock:
 
     def is_held_elsewhere(self) -> bool:
         """Tell whether another handle, of any program, holds the lock at this moment."""
-        if self._held:
+        if self._held is not None:
             return False
         try:
             fd = os.open(self._path, _FLAGS if sys.platform == "win32" else _FLAGS & ~os.O_RDWR)
@@ -121,7 +128,7 @@ class WriteLock:
         """Let go of the files, which stay in their places."""
         for fd in filter(None, (self._fd, self._queue_fd)):
             os.close(fd)
-        self._fd = self._queue_fd = None
+        self._fd = self._queue_fd = self._held = None
         if self._turn is not None:
             self._turn.end()
             self._turn = None
@@ -133,7 +140,7 @@ class WriteLock:
             self._has_queue = os.access(self._queue_name, os.F_OK)
         if self._queue_fd is None and self._has_queue:
             self._queue_fd = self._opened(self._queue_path)
-        if self._at_once(self._fd):
+        if _try_lock(self._fd) if self._queue_fd is None else self._in_turn(self._fd, self._queue_fd):
             return self._fd
         if self._queue_fd is None:
             self._queue_fd = self._opened(self._queue_path)
@@ -145,15 +152,13 @@ class WriteLock:
             self._folder.forget()
         return fd
 
-    def _at_once(self, fd: int) -> bool:
-        if self._queue_fd is None:
-            return _try_lock(fd)
-        if not _try_lock(self._queue_fd):
+    def _in_turn(self, fd: int, queue_fd: int) -> bool:
+        if not _try_lock(queue_fd):
             return False
         try:
             return _try_lock(fd)
         finally:
-            _unlock(self._queue_fd)
+            _unlock(queue_fd)
 
     def _opened(self, path: Path) -> int:
         # Without O_CREAT first: Linux refuses it on another user's file in a sticky folder (fs.protected_regular).
@@ -224,12 +229,10 @@ class _Hold:
         self._patience = patience
 
     def __enter__(self) -> None:
-        self._fd = self._lock._taken(self._patience)
-        self._lock._held = True
+        self._lock.acquire(self._patience)
 
     def __exit__(self, *error: object) -> None:
-        self._lock._held = False
-        _unlock(self._fd)
+        self._lock.release()
 
 
 class _Turn:

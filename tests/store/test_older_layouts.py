@@ -15,8 +15,8 @@ from taskdeck_store.query.parse import parse
 from taskdeck_store.salvage import recover
 from taskdeck_store.verification import verify
 
-LAYOUTS = (1, 2, 3, 4)
-BUNDLES = (3, 4)
+LAYOUTS = (1, 2, 3, 4, 5)
+BUNDLES = (3, 4, 5)
 FROZEN = Path(__file__).parent / "layouts"
 NOW = "2027-01-01T00:00:00.000000Z"
 LATER = "2027-01-01T01:00:00.000000Z"
@@ -180,7 +180,7 @@ def test_a_bundle_of_an_earlier_version_is_read_and_verified(tmp_path: Path, lay
 
 @pytest.mark.parametrize(
     "change",
-    ["UPDATE tasks SET title = 'x' WHERE id = 't-1'", "ALTER TABLE tasks ADD COLUMN blocked INTEGER"],
+    ["UPDATE tasks SET title = 'x' WHERE id = 't-1'", "ALTER TABLE tasks ADD COLUMN mood INTEGER"],
 )
 @pytest.mark.parametrize("layout", BUNDLES)
 def test_a_change_of_a_bundle_of_an_earlier_version_is_found(tmp_path: Path, layout: int, change: str) -> None:

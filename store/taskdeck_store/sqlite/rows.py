@@ -208,11 +208,13 @@ def column(name: str, task: Task) -> str | int | None:
     value = getattr(task, name)
     if name in LISTS:
         return jsontext.written(list(value)) if value else _EMPTY_LIST
-    if name in ("data", "result"):
-        return None if value is None else jsontext.written(value)
     if name == "state_since":
         return str(value or "")
-    return None if value is None else value if isinstance(value, int) else str(value)
+    if value is None:
+        return None
+    if name in ("data", "result"):
+        return jsontext.written(value)
+    return value if isinstance(value, int) else str(value)
 
 
 def _check(row: Sequence[Any], types: Sequence[type | tuple[type, ...]], what: str) -> None:

@@ -166,18 +166,19 @@ class SqliteStore:
         Where it returns None, the file turned out to be another by now, and it is called anew.
         """
         while True:
-            opened, deadline = self._current(latest=False), time.monotonic() + self._patience
-            with self._lock.hold(self._patience):
+            opened, lock, deadline = self._current(latest=False), self._lock, time.monotonic() + self._patience
+            lock.acquire(self._patience)
+            try:
                 begun = time.monotonic()
                 opened.patience = max(0.0, deadline - begun)
-                try:
-                    found, seq = commit(opened)
-                except apsw.Error as error:
-                    raise explanation(error, self._path, "write") from error
-                finally:
-                    opened.patience = _READ_PATIENCE
+                found, seq = commit(opened)
                 if seq and time.monotonic() - begun > _SLOW:
-                    self._lock.notice(seq)
+                    lock.notice(seq)
+            except apsw.Error as error:
+                raise explanation(error, self._path, "write") from error
+            finally:
+                opened.patience = _READ_PATIENCE
+                lock.release()
             if found is not None:
                 return found
             self._current()
@@ -330,19 +331,23 @@ class SqliteStore:
         opened.log_ahead()
         refused: dict[int, Refusal] = {}
         while True:
+            # As `writing` does, which would cost each commit some microseconds more.
+            connection.execute("BEGIN IMMEDIATE")
             try:
-                with writing(opened) as is_current:
-                    if not is_current:
-                        return None, 0
-                    outcomes = writes.transact(connection, commands, claiming, self._now, refused)
-                    if whole and any(outcome.refusal for outcome in outcomes):
-                        connection.execute("ROLLBACK")
-                        return writes.undone(connection, outcomes), 0
-                    seqs = [outcome.event.seq for outcome in outcomes if outcome.event and not outcome.repeated]
-                    connection.execute("COMMIT" if seqs else "ROLLBACK")
-                    return tuple(outcomes), max(seqs, default=0)
+                if not opened.is_current():
+                    return None, 0
+                outcomes = writes.transact(connection, commands, claiming, self._now, refused)
+                if whole and any(outcome.refusal for outcome in outcomes):
+                    connection.execute("ROLLBACK")
+                    return writes.undone(connection, outcomes), 0
+                seqs = [outcome.event.seq for outcome in outcomes if outcome.event and not outcome.repeated]
+                connection.execute("COMMIT" if seqs else "ROLLBACK")
+                return tuple(outcomes), max(seqs, default=0)
             except writes.Unheld as unheld:
                 refused[unheld.number] = unheld.refusal
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
 
     def _paused(self, opened: Opened, pausing: Pausing) -> tuple[tuple[Event | Refusal, bool] | None, int]:
         opened.log_ahead()
@@ -376,20 +381,12 @@ class SqliteStore:
             )
 
 
-class writing:
+@contextmanager
+def writing(opened: Opened) -> Iterator[bool]:
     """Hold a write transaction, which the body commits or leaves to be undone; tell whether the file is still ours."""
-
-    def __init__(self, opened: Opened) -> None:
-        self._opened = opened
-
-    def __enter__(self) -> bool:
-        self._opened.connection.execute("BEGIN IMMEDIATE")
-        try:
-            return self._opened.is_current()
-        except BaseException:
-            self.__exit__()
-            raise
-
-    def __exit__(self, *error: object) -> None:
-        if self._opened.connection.in_transaction:
-            self._opened.connection.execute("ROLLBACK")
+    opened.connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield opened.is_current()
+    finally:
+        if opened.connection.in_transaction:
+            opened.connection.execute("ROLLBACK")

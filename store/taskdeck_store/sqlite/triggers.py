@@ -71,11 +71,12 @@ def _insert_refused() -> str:
 
 
 def _update_refused() -> str:
-    legal = [
-        f"OLD.state = {_text(before)} AND NEW.state IN "
-        f"({', '.join(_text(after) for after in State if machine.action_between(before, after) is not None)})"
+    # Not IN: of more than two values, SQLite makes a table each time.
+    legal = " OR ".join(
+        f"OLD.state = {_text(before)} AND ({' OR '.join(f'NEW.state = {_text(after)}' for after in afters)})"
         for before in State
-    ]
+        if (afters := [after for after in State if after is not before and machine.action_between(before, after)])
+    )
     illegal = [
         f"WHEN OLD.state = {_text(before)} AND NEW.state = {_text(after)} THEN "
         + _refuse(machine.why_no_move(before, after))
@@ -86,7 +87,7 @@ def _update_refused() -> str:
     worn_out = f"(OLD.attempts >= {validity.WHOLE_LIMIT} AND NEW.attempts = OLD.attempts AND {_again()})"
     return f"""
         CREATE TRIGGER tasks_update_refused BEFORE UPDATE OF id, state ON tasks
-        WHEN NEW.id IS NOT OLD.id OR NOT ({" OR ".join(legal)}) OR {worn_out} OR {is_blocked} BEGIN
+        WHEN NEW.id IS NOT OLD.id OR NOT (NEW.state = OLD.state OR {legal}) OR {worn_out} OR {is_blocked} BEGIN
           SELECT CASE
             WHEN {is_blocked} THEN {_refuse("it depends on tasks that are not completed")}
             WHEN {worn_out} THEN {_refuse("attempts cannot be counted any further; set it as well")}
