@@ -61,6 +61,12 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
+def observed(source: Ledger, *, read_only: str | None = None) -> Store:
+    place = kinds.mirror_path("ledger", source.place)
+    mirror = MirrorStore.open_mirror(place, address=str(source.path), now=clock.utc_now, patience=5.0)
+    return ObservedStore(source, mirror, place, read_only=read_only, now=clock.utc_now)
+
+
 @pytest.fixture
 def opened(path: Path) -> Iterator[Opened]:
     """Open the ledger as a store; return its source, as that store has it, and the store."""
@@ -68,13 +74,8 @@ def opened(path: Path) -> Iterator[Opened]:
 
     def another(limits: Limits = WHOLE, *, read_only: bool = False) -> tuple[Ledger, Store]:
         source = Ledger(path, limits)
-        place = kinds.mirror_path("ledger", source.place)
-        mirror = MirrorStore.open_mirror(place, address=str(path), now=clock.utc_now, patience=5.0)
-        store = ObservedStore(
-            source, mirror, place, read_only="it was asked so" if read_only else None, now=clock.utc_now
-        )
-        handles.append(store)
-        return source, store
+        handles.append(observed(source, read_only="it was asked so" if read_only else None))
+        return source, handles[-1]
 
     yield another
     for handle in handles:
@@ -499,10 +500,8 @@ def test_what_the_disk_had_no_room_for_is_on_record_once_it_has(path: Path) -> N
     def check() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         ledger = Ledger(path)
-        place = kinds.mirror_path("ledger", ledger.place)
-        mirror = MirrorStore.open_mirror(place, address=str(path), now=clock.utc_now, patience=5.0)
         hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-        with closing(ObservedStore(ledger, mirror, place, read_only=None, now=clock.utc_now)) as store:
+        with closing(observed(ledger)) as store:
             ledger.edit(a={"is": "doing", "result": "r" * 900_000})
             resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
             with pytest.raises(StoreError):

@@ -13,6 +13,7 @@ from moving import done, put
 from taskdeck_store import Action, Claiming, Order, State, Store, open_store
 from taskdeck_store.query.parse import parse
 from taskdeck_store.salvage import recover
+from taskdeck_store.sqlite import schema
 from taskdeck_store.verification import verify
 
 LAYOUTS = (1, 2, 3, 4, 5)
@@ -179,10 +180,13 @@ def test_a_bundle_of_an_earlier_version_is_read_and_verified(tmp_path: Path, lay
 
 
 @pytest.mark.parametrize(
-    "change",
-    ["UPDATE tasks SET title = 'x' WHERE id = 't-1'", "ALTER TABLE tasks ADD COLUMN mood INTEGER"],
+    ("layout", "change"),
+    [
+        *((layout, "UPDATE tasks SET title = 'x' WHERE id = 't-1'") for layout in BUNDLES),
+        *((layout, "ALTER TABLE tasks ADD COLUMN mood INTEGER") for layout in BUNDLES),
+        *((layout, "ALTER TABLE tasks ADD COLUMN blocked INTEGER") for layout in BUNDLES if layout < schema.DEPENDENT),
+    ],
 )
-@pytest.mark.parametrize("layout", BUNDLES)
 def test_a_change_of_a_bundle_of_an_earlier_version_is_found(tmp_path: Path, layout: int, change: str) -> None:
     path = thawed(f"bundle-{layout}", tmp_path / "old.bundle", change)
     with closing(open_store(str(path))) as store:
